@@ -1,0 +1,244 @@
+//! A write-only cursor over memory that may be shared with a peer.
+//!
+//! Owns: every byte that a message writes. It refuses to write past the end, and counts instead. It decides
+//! nothing from what it reads back: [`close_gap`](Writer::close_gap), [`insert`](Writer::insert) and
+//! [`lower_u32`](Writer::lower_u32) move bytes that a peer may have changed meanwhile, and whatever they find there
+//! goes back to that same peer.
+#![expect(unsafe_code, reason = "a Writer may stand over shared memory, where no reference may exist")]
+
+use core::marker::PhantomData;
+use core::ptr;
+
+/// Writes bytes front to back, and counts past the end of its buffer instead of failing.
+///
+/// # Invariants
+/// 1. `base` is valid for reads and writes of `capacity` bytes for `'a`, and nothing in this process holds a
+///    reference to them.
+/// 2. Bytes below `len` that lie inside the buffer have been written, or claimed by [`skip`](Self::skip).
+#[derive(Debug)]
+pub struct Writer<'a> {
+    base: *mut u8,
+    capacity: usize,
+    len: usize,
+    peak: usize,
+    buffer: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes into `buffer`, from its first byte on.
+    #[inline]
+    #[must_use]
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        Self { base: buffer.as_mut_ptr(), capacity: buffer.len(), len: 0, peak: 0, buffer: PhantomData }
+    }
+
+    /// The bytes claimed so far, beyond the end of the buffer too.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was claimed yet.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The smallest buffer that would have held everything so far, gaps that were closed later included.
+    #[inline]
+    #[must_use]
+    pub const fn needed(&self) -> usize {
+        if self.peak > self.len { self.peak } else { self.len }
+    }
+
+    /// Whether all that was written found room.
+    #[inline]
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.needed() <= self.capacity
+    }
+
+    /// Appends `bytes`.
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8]) {
+        let at = self.len;
+        self.len = at.saturating_add(bytes.len());
+        self.put(at, bytes);
+    }
+
+    /// Appends `bytes` and a NUL.
+    #[inline]
+    pub fn append_with_nul(&mut self, bytes: &[u8]) {
+        let at = self.len;
+        let nul = at.saturating_add(bytes.len());
+        self.len = nul.saturating_add(1);
+        if nul < self.capacity {
+            // SAFETY: `at <= nul < capacity`, so source and destination hold `bytes.len()` bytes (invariant 1); they
+            // can't overlap, because no reference to the buffer exists.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.wrapping_add(at), bytes.len()) };
+            // SAFETY: `nul < capacity` (invariant 1).
+            unsafe { self.base.wrapping_add(nul).write(0) };
+        }
+    }
+
+    /// Claims `n` bytes for a later [`put`](Self::put).
+    #[inline]
+    pub const fn skip(&mut self, n: usize) {
+        self.len = self.len.saturating_add(n);
+    }
+
+    /// Appends zeros up to position `end`; nothing where the cursor is there or beyond.
+    #[inline]
+    pub fn zero_to(&mut self, end: usize) {
+        while self.len < end {
+            const ZEROS: [u8; 8] = [0; 8];
+            let n = (end - self.len).min(ZEROS.len());
+            self.append(ZEROS.split_at(n).0);
+        }
+    }
+
+    /// Writes `bytes` at position `at`, if all of them fit the buffer; the cursor stays.
+    #[inline]
+    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+        if at <= self.capacity && bytes.len() <= self.capacity - at {
+            // SAFETY: `at + bytes.len() <= capacity`, so the destination is inside the buffer (invariant 1); it can't
+            // overlap the source, because no reference to the buffer exists.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.wrapping_add(at), bytes.len()) };
+        }
+    }
+
+    /// Moves all bytes from `from` on down to `to`, and the cursor with them.
+    ///
+    /// Does nothing unless `to <= from <= self.len()`.
+    pub fn close_gap(&mut self, to: usize, from: usize) {
+        if to > from || from > self.len {
+            return;
+        }
+        self.peak = self.needed();
+        let n = self.len - from;
+        if self.len <= self.capacity {
+            // SAFETY: `to <= from` and `from + n == len <= capacity`, so both ranges are inside the buffer (invariant
+            // 1); `copy` allows them to overlap.
+            unsafe { ptr::copy(self.base.wrapping_add(from), self.base.wrapping_add(to), n) };
+        }
+        self.len = to + n;
+    }
+
+    /// Inserts `bytes` and a NUL at position `at`, moving up what stands there.
+    ///
+    /// Does nothing unless `at <= self.len()`.
+    pub fn insert_with_nul(&mut self, at: usize, bytes: &[u8]) {
+        if at > self.len {
+            return;
+        }
+        let tail = self.len - at;
+        let room = bytes.len().saturating_add(1);
+        self.len = self.len.saturating_add(room);
+        if self.len <= self.capacity {
+            // SAFETY: `at + room + tail == len <= capacity`, so both ranges are inside the buffer (invariant 1);
+            // `copy` allows them to overlap.
+            unsafe { ptr::copy(self.base.wrapping_add(at), self.base.wrapping_add(at + room), tail) };
+            self.put(at, bytes);
+            self.put(at + bytes.len(), &[0]);
+        }
+    }
+
+    /// Subtracts `by` from the u32 at position `at`, unless it is zero.
+    pub fn lower_u32(&mut self, at: usize, by: u32) {
+        if at <= self.capacity && self.capacity - at >= size_of::<u32>() {
+            let word = self.base.wrapping_add(at).cast::<[u8; 4]>();
+            // SAFETY: `at + 4 <= capacity` (invariant 1), and a byte array has no alignment. Volatile: a peer may
+            // write here too, and whatever is found is only handed back.
+            let old = u32::from_ne_bytes(unsafe { word.read_volatile() });
+            if old != 0 {
+                self.put(at, &old.wrapping_sub(by).to_ne_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Writer;
+
+    #[test]
+    fn counts_past_the_end_and_writes_nothing_there() {
+        let mut memory = [0xaa_u8; 8];
+        let (buffer, guard) = memory.split_at_mut(5);
+        let mut writer = Writer::new(buffer);
+        writer.append(b"abc");
+        writer.append(b"def");
+        writer.append_with_nul(b"ghi");
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (10, 10, false));
+        assert_eq!(guard, [0xaa; 3]);
+        assert_eq!(&buffer[..3], b"abc");
+    }
+
+    #[test]
+    fn closing_a_gap_moves_the_tail_and_remembers_the_peak() {
+        let mut buffer = [0_u8; 16];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append(b"ab");
+        writer.skip(4);
+        writer.append(b"xyz");
+        writer.close_gap(2, 6);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (5, 9, true));
+        assert_eq!(&buffer[..5], b"abxyz");
+    }
+
+    #[test]
+    fn an_overflow_is_remembered_when_a_gap_closes_below_the_end() {
+        let mut buffer = [0_u8; 4];
+        let mut writer = Writer::new(&mut buffer);
+        writer.skip(4);
+        writer.append(b"xyz");
+        writer.close_gap(0, 4);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (3, 7, false));
+    }
+
+    #[test]
+    fn inserts_in_front_of_what_stands_there() {
+        let mut buffer = [0_u8; 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append_with_nul(b"yz");
+        writer.insert_with_nul(0, b"wx");
+        assert_eq!(&buffer[..6], b"wx\0yz\0");
+    }
+
+    #[test]
+    fn lowers_words_that_are_not_zero() {
+        let mut buffer = [0_u8; 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append(&7_u32.to_ne_bytes());
+        writer.append(&0_u32.to_ne_bytes());
+        writer.lower_u32(0, 3);
+        writer.lower_u32(4, 3);
+        writer.lower_u32(5, 3);
+        writer.lower_u32(usize::MAX, 3);
+        assert_eq!(buffer, [4_u32.to_ne_bytes(), 0_u32.to_ne_bytes()].concat()[..]);
+    }
+
+    #[test]
+    fn positions_beyond_all_memory_saturate() {
+        let mut writer = Writer::new(&mut []);
+        writer.skip(usize::MAX);
+        writer.append_with_nul(b"abc");
+        writer.insert_with_nul(1, b"abc");
+        writer.put(usize::MAX, b"abc");
+        assert_eq!((writer.len(), writer.fits()), (usize::MAX, false));
+    }
+
+    #[test]
+    fn zeroes_up_to_a_position() {
+        let mut buffer = [0xff_u8; 24];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append(b"a");
+        writer.zero_to(20);
+        writer.zero_to(3);
+        assert_eq!(writer.len(), 20);
+        assert_eq!(buffer[1..20], [0; 19]);
+        assert_eq!(buffer[20..], [0xff; 4]);
+    }
+}

@@ -1,0 +1,3 @@
+//! netipc.
+pub mod buf;
+pub mod wire;
