@@ -1,8 +1,8 @@
 //! A write-only cursor over memory that may be shared with a peer.
 //!
 //! Owns: every byte that a message writes. It refuses to write past the end, and counts instead. It decides
-//! nothing from what it reads back: [`close_gap`](Writer::close_gap), [`insert`](Writer::insert) and
-//! [`lower_u32`](Writer::lower_u32) move bytes that a peer may have changed meanwhile, and whatever they find there
+//! nothing from what it reads back: [`close_gap`](Writer::close_gap), [`insert`](Writer::insert),
+//! [`peek`](Writer::peek) and [`lower_u32`](Writer::lower_u32) move bytes that a peer may have changed meanwhile, and whatever they find there
 //! goes back to that same peer.
 #![expect(unsafe_code, reason = "a Writer may stand over shared memory, where no reference may exist")]
 
@@ -30,6 +30,15 @@ impl<'a> Writer<'a> {
     #[must_use]
     pub fn new(buffer: &'a mut [u8]) -> Self {
         Self { base: buffer.as_mut_ptr(), capacity: buffer.len(), len: 0, peak: 0, buffer: PhantomData }
+    }
+
+    /// A writer without memory, past the end of everything: whatever is done with it, it reports no room.
+    ///
+    /// It stands in for a writer that a nested builder holds, should that builder never come back.
+    #[inline]
+    #[must_use]
+    pub fn spent() -> Self {
+        Self { base: (&mut []).as_mut_ptr(), capacity: 0, len: usize::MAX, peak: 0, buffer: PhantomData }
     }
 
     /// The bytes claimed so far, beyond the end of the buffer too.
@@ -90,12 +99,19 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends zeros up to position `end`; nothing where the cursor is there or beyond.
+    ///
+    /// Bytes behind `end` that lie inside the buffer may be zeroed too.
     #[inline]
     pub fn zero_to(&mut self, end: usize) {
+        const ZEROS: [u8; 8] = [0; 8];
         while self.len < end {
-            const ZEROS: [u8; 8] = [0; 8];
-            let n = (end - self.len).min(ZEROS.len());
-            self.append(ZEROS.split_at(n).0);
+            // Whole words: a store of fixed size where a copy of the exact few bytes would be a call.
+            if self.len < self.capacity && self.capacity - self.len >= ZEROS.len() {
+                self.put(self.len, &ZEROS);
+            } else {
+                self.put(self.len, ZEROS.split_at((end - self.len).min(ZEROS.len())).0);
+            }
+            self.len = end.min(self.len.saturating_add(ZEROS.len()));
         }
     }
 
@@ -126,35 +142,45 @@ impl<'a> Writer<'a> {
         self.len = to + n;
     }
 
-    /// Inserts `bytes` and a NUL at position `at`, moving up what stands there.
+    /// Inserts `bytes` at position `at`, and a NUL behind them if `nul`, moving up what stands there.
     ///
     /// Does nothing unless `at <= self.len()`.
-    pub fn insert_with_nul(&mut self, at: usize, bytes: &[u8]) {
+    pub fn insert(&mut self, at: usize, bytes: &[u8], nul: bool) {
         if at > self.len {
             return;
         }
         let tail = self.len - at;
-        let room = bytes.len().saturating_add(1);
+        let room = bytes.len().saturating_add(usize::from(nul));
         self.len = self.len.saturating_add(room);
         if self.len <= self.capacity {
             // SAFETY: `at + room + tail == len <= capacity`, so both ranges are inside the buffer (invariant 1);
             // `copy` allows them to overlap.
             unsafe { ptr::copy(self.base.wrapping_add(at), self.base.wrapping_add(at + room), tail) };
             self.put(at, bytes);
-            self.put(at + bytes.len(), &[0]);
+            if nul {
+                self.put(at + bytes.len(), &[0]);
+            }
+        }
+    }
+
+    /// The `N` bytes at position `at` as they stand now; zeros where they lie outside the buffer.
+    ///
+    /// A peer may have changed them: right for finding what to hand back to that peer, and for nothing else.
+    #[must_use]
+    pub fn peek<const N: usize>(&self, at: usize) -> [u8; N] {
+        if at <= self.capacity && self.capacity - at >= N {
+            // SAFETY: `at + N <= capacity` (invariant 1), and a byte array has no alignment. Volatile: see above.
+            unsafe { self.base.wrapping_add(at).cast::<[u8; N]>().read_volatile() }
+        } else {
+            [0; N]
         }
     }
 
     /// Subtracts `by` from the u32 at position `at`, unless it is zero.
     pub fn lower_u32(&mut self, at: usize, by: u32) {
-        if at <= self.capacity && self.capacity - at >= size_of::<u32>() {
-            let word = self.base.wrapping_add(at).cast::<[u8; 4]>();
-            // SAFETY: `at + 4 <= capacity` (invariant 1), and a byte array has no alignment. Volatile: a peer may
-            // write here too, and whatever is found is only handed back.
-            let old = u32::from_ne_bytes(unsafe { word.read_volatile() });
-            if old != 0 {
-                self.put(at, &old.wrapping_sub(by).to_ne_bytes());
-            }
+        let old = u32::from_ne_bytes(self.peek(at));
+        if old != 0 {
+            self.put(at, &old.wrapping_sub(by).to_ne_bytes());
         }
     }
 }
@@ -203,8 +229,9 @@ mod tests {
         let mut buffer = [0_u8; 8];
         let mut writer = Writer::new(&mut buffer);
         writer.append_with_nul(b"yz");
-        writer.insert_with_nul(0, b"wx");
-        assert_eq!(&buffer[..6], b"wx\0yz\0");
+        writer.insert(0, b"wx", true);
+        writer.insert(3, b"-", false);
+        assert_eq!(&buffer[..7], b"wx\0-yz\0");
     }
 
     #[test]
@@ -225,7 +252,7 @@ mod tests {
         let mut writer = Writer::new(&mut []);
         writer.skip(usize::MAX);
         writer.append_with_nul(b"abc");
-        writer.insert_with_nul(1, b"abc");
+        writer.insert(1, b"abc", true);
         writer.put(usize::MAX, b"abc");
         assert_eq!((writer.len(), writer.fits()), (usize::MAX, false));
     }
@@ -239,6 +266,7 @@ mod tests {
         writer.zero_to(3);
         assert_eq!(writer.len(), 20);
         assert_eq!(buffer[1..20], [0; 19]);
-        assert_eq!(buffer[20..], [0xff; 4]);
+        assert!(buffer[20..].iter().all(|byte| [0, 0xff].contains(byte)));
+        Writer::new(&mut buffer[..3]).zero_to(9);
     }
 }

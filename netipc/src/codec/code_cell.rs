@@ -1,0 +1,131 @@
+//! What the cells of enums without data have in common; the macro in `code` ties each enum to it.
+
+use core::fmt;
+
+use super::cell::{Cell, store};
+use super::code::Code;
+use super::directory::KeysBuilder;
+use super::error::{DecodeError, EncodeError, Rule};
+use super::list::{Element, OpenList, RecordsBuilder, ValuesBuilder};
+use super::message::Image;
+use super::proven::Place;
+use super::rule::Tag;
+use super::scalar::Scalar;
+use super::schema::{Field, Kind, Layout};
+
+/// An enum without data that was a payload of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CodeView<E>(E);
+
+impl<E> CodeView<E> {
+    /// The value.
+    #[must_use]
+    pub fn get(self) -> E {
+        self.0
+    }
+}
+
+impl<E: Code> fmt::Debug for CodeView<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_code(self.0, f)
+    }
+}
+
+#[inline(always)]
+pub fn prove_code<E: Code>(cell: &[u8], at: usize) -> Result<(), DecodeError>
+where
+    E::Repr: Tag,
+{
+    valid_code::<E>(cell).map_err(|rule| DecodeError::new(at, rule))
+}
+
+#[inline(always)]
+pub fn valid_code<E: Code>(cell: &[u8]) -> Result<(), Rule>
+where
+    E::Repr: Tag,
+{
+    match E::from_wire(<E::Repr as Scalar>::get(cell)) {
+        Some(_) => Ok(()),
+        None => Err(Rule::UnknownValue(<E::Repr as Tag>::tag(cell))),
+    }
+}
+
+#[inline(always)]
+#[must_use]
+pub fn get_code<E: Code + Cell>(place: Place<'_, E>) -> E {
+    read_code(place.cell())
+}
+
+#[inline(always)]
+#[must_use]
+pub fn read_code<E: Code>(cell: &[u8]) -> E {
+    E::from_wire(<E::Repr as Scalar>::get(cell)).unwrap_or(E::FIRST)
+}
+
+#[inline(always)]
+pub fn write_code<E: Code>(code: E, cell: &mut [u8]) {
+    store(cell, 0, code.to_wire().bytes().bytes());
+}
+
+/// # Errors
+/// Those of the formatter.
+pub fn fmt_code<E: Code>(code: E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(code.name())
+}
+
+#[must_use]
+pub fn values<'p, 'w, E: Element>(list: OpenList<'p, 'w>) -> ValuesBuilder<'p, 'w, E> {
+    ValuesBuilder::new(list)
+}
+
+/// A builder for an open directory of texts.
+#[must_use]
+pub const fn keys<'p, 'w>(list: OpenList<'p, 'w>) -> KeysBuilder<'p, 'w> {
+    KeysBuilder::new(list)
+}
+
+/// A builder for an open list or directory of messages.
+#[must_use]
+pub const fn records<'p, 'w, E: super::message::Structure>(list: OpenList<'p, 'w>) -> RecordsBuilder<'p, 'w, E> {
+    RecordsBuilder::new(list)
+}
+
+/// The one field of such a payload.
+struct Only<E>(core::marker::PhantomData<E>);
+
+impl<E: Code + Cell> Only<E> {
+    const FIELDS: &'static [Field] = &[Field::new("value", 0, E::SIZE, Kind::Code(E::CODES))];
+}
+
+#[must_use]
+pub const fn code_layout<E: Code + Cell>() -> Layout {
+    Layout::new(E::CODES.name, E::SIZE, E::ALIGN, Only::<E>::FIELDS)
+}
+
+/// # Errors
+/// A payload of another length, or a value without a variant.
+pub fn decode_code<E: Code + Cell>(payload: &[u8]) -> Result<CodeView<E>, DecodeError>
+where
+    E::Repr: Tag,
+{
+    let name = E::CODES.name;
+    if payload.len() < E::SIZE {
+        let rule = Rule::Truncated { needed: E::SIZE, len: payload.len() };
+        return Err(DecodeError::new(payload.len(), rule).within(name, "value"));
+    }
+    if payload.len() > E::SIZE {
+        return Err(DecodeError::new(E::SIZE, Rule::Unclaimed(payload.len() - E::SIZE)).within(name, "end"));
+    }
+    prove_code::<E>(payload, 0).map_err(|error| error.within(name, "value"))?;
+    Ok(CodeView(read_code(payload)))
+}
+
+/// # Errors
+/// A buffer shorter than the integer.
+pub fn encode_code<E: Code + Cell>(code: E, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+    if buffer.len() < E::SIZE {
+        return Err(EncodeError::Overflow { needed: E::SIZE });
+    }
+    write_code(code, buffer);
+    Ok(E::SIZE)
+}

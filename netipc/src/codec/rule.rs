@@ -1,0 +1,574 @@
+//! The rules of a layout, as types: what the derive writes, and what proof, getters and builders all go by.
+//!
+//! A message's rules are a list `(First, (Second, (.., ())))`. The proof walks it once; a getter walks down the same
+//! list to its field. There is no second place where an offset could be written differently.
+
+use core::marker::PhantomData;
+
+use super::build::Core;
+use super::cell::{Cell, Class, load_u32, slot, widen};
+use super::error::{DecodeError, Rule as Broken};
+use super::message::Structure;
+use super::prove::{Prover, check_no_nul, check_nul, check_utf8, check_zero};
+use crate::buf::Writer;
+
+/// One rule of a layout.
+pub trait Rule: 'static {
+    /// The strings to keep apart, with this one's added.
+    type With<S: Spans>: Spans;
+    /// Whether the rule can be kept without a slice of the message's own.
+    const SPREADS: bool = true;
+    /// Whether it owns a tail that is neither text nor a directory or table.
+    const OTHER_TAIL: bool = false;
+    /// The field's place among those with a tail, and whether it is text; none without a tail.
+    const TAIL: Option<(u32, bool)> = None;
+
+    /// Proves the rule for the fixed part `fixed`, which stands at byte `at` and counts offsets from byte `base`.
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<Self::With<S>, DecodeError>;
+
+    /// Where the text of this field ends, its NUL included; 0 for anything else.
+    #[inline(always)]
+    fn text_end(fixed: &[u8]) -> usize {
+        let _ = fixed;
+        0
+    }
+
+    /// Whether a fixed part that was put together field by field has a value here.
+    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
+        let _ = fixed;
+        Ok(())
+    }
+
+    /// Writes what stands in the tail of a field that nobody set.
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
+        let _ = (fixed, core);
+    }
+
+    /// The offset of this text, if it is field `index`.
+    fn text_start(fixed: &[u8], index: u32) -> usize {
+        let _ = (fixed, index);
+        0
+    }
+
+    /// Makes room for text of `by` bytes in front of this one, if it is text behind field `index`.
+    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64) {
+        let _ = (fixed, index, set, by);
+    }
+
+    /// Subtracts `by` from the offsets of the fixed part at byte `at`.
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
+        let _ = (writer, at, by);
+    }
+}
+
+/// A list of rules.
+pub trait Rules: 'static {
+    /// See [`Rule::SPREADS`].
+    const SPREADS: bool;
+    /// See [`Rule::OTHER_TAIL`].
+    const OTHER_TAIL: bool;
+    /// One bit for each field with a tail that is text.
+    const TEXTS: u64;
+    /// One bit for each other field with a tail.
+    const TAILS: u64;
+
+    /// See [`Rule::prove`].
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<(), DecodeError>;
+    /// Where the last text of the fixed part ends.
+    fn text_end(fixed: &[u8]) -> usize;
+    /// See [`Rule::valid`].
+    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)>;
+    /// See [`Rule::settle`]; for the fields below `limit` that are not set.
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32);
+    /// See [`Rule::text_start`].
+    fn text_start(fixed: &[u8], index: u32) -> usize;
+    /// See [`Rule::raise_text`].
+    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64);
+    /// See [`Rule::lower`].
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32);
+}
+
+impl Rules for () {
+    const SPREADS: bool = true;
+    const OTHER_TAIL: bool = false;
+    const TEXTS: u64 = 0;
+    const TAILS: u64 = 0;
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        _: &[u8],
+        _: usize,
+        _: usize,
+        _: &mut Prover<'_>,
+        _: S,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn text_end(_: &[u8]) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn valid(_: &[u8]) -> Result<(), (usize, Broken)> {
+        Ok(())
+    }
+
+    fn settle<M: Structure>(_: &mut [u8], _: &mut Core<'_>, _: u32) {}
+    fn text_start(_: &[u8], _: u32) -> usize {
+        0
+    }
+    fn raise_text(_: &mut [u8], _: u32, _: u64, _: i64) {}
+    fn lower(_: &mut Writer<'_>, _: usize, _: u32) {}
+}
+
+/// The bit of a field with a tail, in a set of such fields.
+const fn bit(tail: Option<(u32, bool)>, text: bool) -> u64 {
+    match tail {
+        Some((index, is_text)) if is_text == text => 1 << index,
+        _ => 0,
+    }
+}
+
+impl<H: Rule, T: Rules> Rules for (H, T) {
+    const SPREADS: bool = H::SPREADS && T::SPREADS;
+    const OTHER_TAIL: bool = H::OTHER_TAIL || T::OTHER_TAIL;
+    const TEXTS: u64 = bit(H::TAIL, true) | T::TEXTS;
+    const TAILS: u64 = bit(H::TAIL, false) | T::TAILS;
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<(), DecodeError> {
+        let spans = H::prove::<M, S>(fixed, at, base, prover, spans)?;
+        T::prove::<M, H::With<S>>(fixed, at, base, prover, spans)
+    }
+
+    #[inline(always)]
+    fn text_end(fixed: &[u8]) -> usize {
+        H::text_end(fixed).max(T::text_end(fixed))
+    }
+
+    #[inline(always)]
+    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
+        H::valid(fixed)?;
+        T::valid(fixed)
+    }
+
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32) {
+        if H::TAIL.is_some_and(|(index, _)| index < limit && !core.is_set(index)) {
+            H::settle::<M>(fixed, core);
+        }
+        T::settle::<M>(fixed, core, limit);
+    }
+
+    fn text_start(fixed: &[u8], index: u32) -> usize {
+        H::text_start(fixed, index).max(T::text_start(fixed, index))
+    }
+
+    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64) {
+        H::raise_text(fixed, index, set, by);
+        T::raise_text(fixed, index, set, by);
+    }
+
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
+        H::lower(writer, at, by);
+        T::lower(writer, at, by);
+    }
+}
+
+/// Strings that must not share bytes with the next one.
+pub trait Spans: Copy {
+    /// Whether none of them touches `start..end`.
+    fn clear_of(self, start: usize, end: usize) -> bool;
+}
+
+impl Spans for () {
+    #[inline(always)]
+    fn clear_of(self, _: usize, _: usize) -> bool {
+        true
+    }
+}
+
+/// A string's first byte and the one behind its NUL.
+pub type Span = (usize, usize);
+
+impl<S: Spans> Spans for (Span, S) {
+    #[inline(always)]
+    fn clear_of(self, start: usize, end: usize) -> bool {
+        let ((other_start, other_end), rest) = self;
+        (end <= other_start || other_end <= start) && rest.clear_of(start, end)
+    }
+}
+
+/// `fixed[AT..AT + K::SIZE]`.
+#[inline(always)]
+pub(super) fn cell_at<K: Cell, const AT: usize>(fixed: &[u8]) -> &[u8] {
+    fixed.get(AT..AT + K::SIZE).unwrap_or_default()
+}
+
+#[cold]
+fn in_field<M: Structure>(error: DecodeError, at: usize) -> DecodeError {
+    if error.field.is_empty() {
+        error.within(M::NAME, M::LAYOUT.field_at(at))
+    } else {
+        let field = error.field;
+        error.within(M::NAME, field)
+    }
+}
+
+/// A cell at byte `AT`; `INDEX` is its place among the fields that may have a tail.
+#[derive(Debug)]
+pub struct Field<const AT: usize, const INDEX: u32, K>(PhantomData<K>);
+
+impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
+    type With<S: Spans> = S;
+    const OTHER_TAIL: bool = K::TAIL;
+    const TAIL: Option<(u32, bool)> = if K::TAIL { Some((INDEX, false)) } else { None };
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<S, DecodeError> {
+        const { assert!(AT + K::SIZE <= M::SIZE, "a field reaches beyond the fixed part") };
+        const { assert!(INDEX < u64::BITS, "at most 64 fields of one message can have a tail") };
+        if !K::PLAIN {
+            K::prove(cell_at::<K, AT>(fixed), at + AT, base, prover).map_err(|error| in_field::<M>(error, AT))?;
+        }
+        Ok(spans)
+    }
+
+    #[inline(always)]
+    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
+        K::valid(cell_at::<K, AT>(fixed)).map_err(|broken| (AT, broken))
+    }
+
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
+        if let Some(cell) = fixed.get_mut(AT..AT + K::SIZE) {
+            K::write_unset(cell, core.at + AT, core.base, &mut core.out);
+        }
+        core.mark(INDEX);
+    }
+
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
+        K::lower(writer, at + AT, by);
+    }
+}
+
+/// Text whose `{offset, length}` stands at byte `AT`.
+#[derive(Debug)]
+pub struct Text<const AT: usize, const INDEX: u32, K>(PhantomData<K>);
+
+impl<const AT: usize, const INDEX: u32, K: Cell> Text<AT, INDEX, K> {
+    const CLASS: Class = match K::TEXT {
+        Some(class) => class,
+        None => panic!("not text"),
+    };
+
+    /// The proof where strings may stand in any order, or with anything between them; right for whole messages only.
+    #[inline(always)]
+    fn prove_loose<M: Structure, S: Spans>(
+        cell: &[u8],
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<(Span, S), DecodeError> {
+        let bytes = prover.bytes();
+        let (offset, length) = slot(cell);
+        let start = widen(offset);
+        let end = start.saturating_add(widen(length));
+        if start < M::SIZE {
+            return Err(DecodeError::new(AT, Broken::OutOfBounds { offset, length }));
+        }
+        match Self::CLASS {
+            Class::Bytes if end > bytes.len() => {
+                return Err(DecodeError::new(AT, Broken::OutOfBounds { offset, length }));
+            }
+            Class::Bytes => {}
+            _ => check_nul(bytes, AT, offset, length, end)?,
+        }
+        match Self::CLASS {
+            Class::Utf8 => check_utf8(bytes, start, end)?,
+            Class::CStr => check_no_nul(bytes, start, end)?,
+            Class::Bytes | Class::NulBytes => {}
+        }
+        let end = end + Self::CLASS.terminator();
+        if M::TOLERATE.string_order {
+            if !spans.clear_of(start, end) {
+                return Err(DecodeError::new(start, Broken::Overlap));
+            }
+            prover.cursor = prover.cursor.max(end);
+        } else {
+            if start < prover.cursor {
+                return Err(DecodeError::new(start, Broken::Overlap));
+            }
+            prover.cursor = end;
+        }
+        prover.claimed += end - start;
+        Ok(((start, end), spans))
+    }
+}
+
+impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
+    type With<S: Spans> = (Span, S);
+    const TAIL: Option<(u32, bool)> = Some((INDEX, true));
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<(Span, S), DecodeError> {
+        const { assert!(AT + K::SIZE <= M::SIZE, "a field reaches beyond the fixed part") };
+        const { assert!(INDEX < u64::BITS, "at most 64 fields of one message can have a tail") };
+        let cell = cell_at::<K, AT>(fixed);
+        if M::TOLERATE.loose_text() {
+            Self::prove_loose::<M, S>(cell, prover, spans).map_err(|error| in_field::<M>(error, AT))
+        } else {
+            prover.text(Self::CLASS, cell, at + AT, base).map_err(|error| in_field::<M>(error, AT))?;
+            Ok(((0, 0), spans))
+        }
+    }
+
+    #[inline(always)]
+    fn text_end(fixed: &[u8]) -> usize {
+        let (offset, length) = slot(cell_at::<K, AT>(fixed));
+        widen(offset).saturating_add(widen(length)).saturating_add(Self::CLASS.terminator())
+    }
+
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
+        core.splice::<M>(fixed, AT, INDEX, &[], Self::CLASS.terminator() == 1);
+    }
+
+    fn text_start(fixed: &[u8], index: u32) -> usize {
+        if index == INDEX { widen(load_u32(fixed, AT)) } else { 0 }
+    }
+
+    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64) {
+        if INDEX > index && set & (1 << INDEX) != 0 {
+            let offset = i64::from(load_u32(fixed, AT)).saturating_add(by);
+            super::cell::store(fixed, AT, &u32::try_from(offset).unwrap_or(u32::MAX).to_ne_bytes());
+        }
+    }
+
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
+        K::lower(writer, at + AT, by);
+    }
+}
+
+/// `u16 layout_version = VERSION, u16 flags = 0` in the first four bytes.
+#[derive(Debug)]
+pub struct Version<const VERSION: u16>;
+
+impl<const VERSION: u16> Version<VERSION> {
+    #[cold]
+    fn broken<M: Structure>(fixed: &[u8], at: usize) -> DecodeError {
+        let found = u16::from_ne_bytes(super::cell::load(fixed, 0));
+        if found == VERSION {
+            DecodeError::new(at + 2, Broken::NotZero).within(M::NAME, "flags")
+        } else {
+            DecodeError::new(at, Broken::Version { expected: VERSION, found }).within(M::NAME, "layout_version")
+        }
+    }
+}
+
+impl<const VERSION: u16> Rule for Version<VERSION> {
+    type With<S: Spans> = S;
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        _: usize,
+        _: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<S, DecodeError> {
+        const { assert!(M::SIZE >= 4, "no room for a version") };
+        let mut expected = [0; 4];
+        (expected[0], expected[1]) = (VERSION.to_ne_bytes()[0], VERSION.to_ne_bytes()[1]);
+        if load_u32(fixed, 0) == u32::from_ne_bytes(expected) { Ok(spans) } else { Err(Self::broken::<M>(fixed, at)) }
+    }
+}
+
+/// An unsigned integer of `WIDTH` bytes at byte `AT` that is always `VALUE`.
+#[derive(Debug)]
+pub struct Constant<const AT: usize, const WIDTH: usize, const VALUE: u64>;
+
+impl<const AT: usize, const WIDTH: usize, const VALUE: u64> Rule for Constant<AT, WIDTH, VALUE> {
+    type With<S: Spans> = S;
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        _: usize,
+        _: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<S, DecodeError> {
+        const { assert!(AT + WIDTH <= M::SIZE, "a constant reaches beyond the fixed part") };
+        let found = unsigned(fixed, AT, WIDTH);
+        if found == VALUE {
+            Ok(spans)
+        } else {
+            Err(in_field::<M>(DecodeError::new(at + AT, Broken::Constant { expected: VALUE, found }), AT))
+        }
+    }
+}
+
+/// The unsigned integer of `width` bytes at byte `at`.
+#[inline(always)]
+pub(super) fn unsigned(fixed: &[u8], at: usize, width: usize) -> u64 {
+    match width {
+        1 => fixed.get(at).copied().unwrap_or_default().into(),
+        2 => u16::from_ne_bytes(super::cell::load(fixed, at)).into(),
+        4 => load_u32(fixed, at).into(),
+        _ => u64::from_ne_bytes(super::cell::load(fixed, at)),
+    }
+}
+
+/// Zeros from byte `AT` up to byte `END`: reserved bytes, or padding.
+#[derive(Debug)]
+pub struct Zero<const AT: usize, const END: usize>;
+
+impl<const AT: usize, const END: usize> Rule for Zero<AT, END> {
+    type With<S: Spans> = S;
+
+    #[inline(always)]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        _: usize,
+        _: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<S, DecodeError> {
+        const { assert!(AT <= END && END <= M::SIZE, "padding reaches beyond the fixed part") };
+        if AT < END {
+            check_zero(fixed.get(AT..END).unwrap_or_default(), at + AT).map_err(|error| in_field::<M>(error, AT))?;
+        }
+        Ok(spans)
+    }
+}
+
+/// An enum that carries data: a tag of the integer `R`, then the fields of one of the variants `V`.
+#[derive(Debug)]
+pub struct Tagged<R, V>(PhantomData<(R, V)>);
+
+/// The variant with the tag `TAG`, whose fields are `R`.
+#[derive(Debug)]
+pub struct Variant<const TAG: i128, R>(PhantomData<R>);
+
+/// An integer that tells variants apart.
+pub trait Tag: Cell {
+    /// The tag that a cell holds.
+    fn tag(cell: &[u8]) -> i128;
+    /// The tag that was written at byte `at`.
+    fn written(writer: &Writer<'_>, at: usize) -> i128;
+}
+
+/// A list of variants.
+pub trait Variants: 'static {
+    /// Whether any variant has a tail.
+    const TAIL: bool;
+    /// Proves the variant that `tag` names.
+    fn prove<M: Structure>(
+        tag: i128,
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+    ) -> Result<(), DecodeError>;
+    /// See [`Rule::valid`].
+    fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)>;
+    /// Lowers the offsets of the variant that `tag` names.
+    fn lower(tag: i128, writer: &mut Writer<'_>, at: usize, by: u32);
+}
+
+impl Variants for () {
+    const TAIL: bool = false;
+
+    fn prove<M: Structure>(tag: i128, _: &[u8], at: usize, _: usize, _: &mut Prover<'_>) -> Result<(), DecodeError> {
+        Err(DecodeError::new(at, Broken::UnknownValue(tag)).within(M::NAME, "tag"))
+    }
+
+    fn valid(tag: i128, _: &[u8]) -> Result<(), (usize, Broken)> {
+        Err((0, Broken::UnknownValue(tag)))
+    }
+
+    fn lower(_: i128, _: &mut Writer<'_>, _: usize, _: u32) {}
+}
+
+impl<const TAG: i128, R: Rules, T: Variants> Variants for (Variant<TAG, R>, T) {
+    const TAIL: bool = R::OTHER_TAIL || R::TEXTS != 0 || T::TAIL;
+
+    #[inline]
+    fn prove<M: Structure>(
+        tag: i128,
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+    ) -> Result<(), DecodeError> {
+        const { assert!(R::SPREADS) };
+        if tag == TAG {
+            R::prove::<M, ()>(fixed, at, base, prover, ())
+        } else {
+            T::prove::<M>(tag, fixed, at, base, prover)
+        }
+    }
+
+    fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)> {
+        if tag == TAG { R::valid(fixed) } else { T::valid(tag, fixed) }
+    }
+
+    fn lower(tag: i128, writer: &mut Writer<'_>, at: usize, by: u32) {
+        if tag == TAG { R::lower(writer, at, by) } else { T::lower(tag, writer, at, by) }
+    }
+}
+
+impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
+    type With<S: Spans> = S;
+    const OTHER_TAIL: bool = V::TAIL;
+
+    #[inline]
+    fn prove<M: Structure, S: Spans>(
+        fixed: &[u8],
+        at: usize,
+        base: usize,
+        prover: &mut Prover<'_>,
+        spans: S,
+    ) -> Result<S, DecodeError> {
+        const { assert!(R::SIZE <= M::SIZE) };
+        V::prove::<M>(R::tag(fixed), fixed, at, base, prover)?;
+        Ok(spans)
+    }
+
+    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
+        V::valid(R::tag(fixed), fixed)
+    }
+
+    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
+        V::lower(R::written(writer, at), writer, at, by);
+    }
+}

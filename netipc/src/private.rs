@@ -1,0 +1,3 @@
+//! All that generated code may name, and nothing else. No part of the public interface: it changes without notice.
+
+pub use crate::codec::private::*;
