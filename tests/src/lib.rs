@@ -1,1 +1,2 @@
 //! The tests of netipc.
+pub mod vectors;

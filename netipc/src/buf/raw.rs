@@ -55,6 +55,13 @@ impl<'a> Writer<'a> {
         self.len == 0
     }
 
+    /// The bytes that the buffer has in all.
+    #[inline]
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// The smallest buffer that would have held everything so far, gaps that were closed later included.
     #[inline]
     #[must_use]
@@ -198,6 +205,7 @@ mod tests {
         writer.append(b"def");
         writer.append_with_nul(b"ghi");
         assert_eq!((writer.len(), writer.needed(), writer.fits()), (10, 10, false));
+        assert_eq!(writer.capacity(), 5);
         assert_eq!(guard, [0xaa; 3]);
         assert_eq!(&buffer[..3], b"abc");
     }
