@@ -1,1 +1,4 @@
 //! The tests of netipc.
+
+pub mod oracle;
+pub mod payload_vectors;
