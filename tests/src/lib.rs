@@ -1,4 +1,7 @@
 //! The tests of netipc.
 
+pub mod generate;
+pub mod mutate;
 pub mod oracle;
 pub mod payload_vectors;
+pub mod random;

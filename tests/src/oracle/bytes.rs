@@ -144,7 +144,7 @@ pub(crate) fn length(n: usize) -> u32 {
 }
 
 pub(crate) fn pad_to_8(bytes: &mut Vec<u8>) {
-    while bytes.len() % 8 != 0 {
+    while !bytes.len().is_multiple_of(8) {
         bytes.push(0);
     }
 }
