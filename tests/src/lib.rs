@@ -5,3 +5,4 @@ pub mod mutate;
 pub mod oracle;
 pub mod payload_vectors;
 pub mod random;
+pub mod seeds;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use netipc_tests::generate;
 use netipc_tests::mutate::Mutator;
-use netipc_tests::oracle::Message;
+use netipc_tests::oracle::{Message, Snapshot, Text};
 use netipc_tests::random::Random;
 
 const TRIES: usize = 50_000;
@@ -114,6 +114,32 @@ fn accepted_payloads_say_the_same_in_canonical_form() {
             }
         }
     }
+}
+
+#[test]
+fn items_that_all_lie_over_one_large_string_borrow_it() {
+    let mut item = vec![0; 32];
+    item[0] = 1;
+    for (at, value) in [(16, 33_u32), (20, 100_000), (24, 32), (28, 0)] {
+        item[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+    item.push(0);
+    item.resize(33 + 100_000, b'n');
+    item.push(0);
+    let count = 100_000_u32;
+    let mut payload = vec![0; 24];
+    payload[0] = 1;
+    payload[4..8].copy_from_slice(&count.to_ne_bytes());
+    for _ in 0..count {
+        payload.extend_from_slice(&0_u32.to_ne_bytes());
+        payload.extend_from_slice(&(item.len() as u32).to_ne_bytes());
+    }
+    payload.extend_from_slice(&item);
+
+    // Copies of it would take 10 GB.
+    let snapshot = Snapshot::decode(&payload).expect("a tolerated overlap");
+    assert_eq!(snapshot.items.len(), count as usize);
+    assert!(snapshot.items.iter().all(|item| matches!(item.name, Text::Borrowed(name) if name.len() == 100_000)));
 }
 
 #[test]
