@@ -1,0 +1,6 @@
+//! Payloads of `Message::Increment`.
+#![no_main]
+
+use netipc_tests::oracle::Message;
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| netipc_fuzz::decode(Message::Increment, payload));

@@ -1,0 +1,16 @@
+//! Writes the fuzz targets' seeds anew from the vectors; `tests/fuzz_seeds.rs` says when that is due.
+
+use std::fs;
+
+use netipc_tests::oracle::Message;
+use netipc_tests::seeds;
+
+fn main() -> std::io::Result<()> {
+    for message in Message::ALL {
+        fs::create_dir_all(seeds::directory(message))?;
+    }
+    for (path, payload) in seeds::from_vectors() {
+        fs::write(path, payload)?;
+    }
+    Ok(())
+}
