@@ -10,3 +10,4 @@ pub mod private;
 pub mod wire;
 
 pub use codec::{DecodeError, EncodeError, WireMessage};
+pub use netipc_derive::WireMessage;

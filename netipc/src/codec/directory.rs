@@ -256,22 +256,14 @@ impl<'a, I: Item> Items<'a, I> {
         self.map(I::to_owned).collect()
     }
 
-    /// Whether owned copies stay within four times the payload.
+    /// Whether owned copies stay within four times the payload, of which `fixed` bytes stand before the entries.
     ///
     /// # Errors
     /// What the items' lengths add up to, where they don't.
     #[doc(hidden)]
-    pub fn bounded(&self, payload: usize) -> Result<(), usize> {
-        let total = self.0.total();
-        if total > payload.saturating_mul(AMPLIFICATION) { Err(total) } else { Ok(()) }
-    }
-}
-
-impl Amplified {
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn new(message: &'static str, items: usize, payload: usize) -> Self {
-        Self { message, items, payload }
+    pub fn bounded(&self, message: &'static str, fixed: usize) -> Result<(), Amplified> {
+        let (items, payload) = (self.0.total(), fixed.saturating_add(self.0.extent()));
+        if items > payload.saturating_mul(AMPLIFICATION) { Err(Amplified { message, items, payload }) } else { Ok(()) }
     }
 }
 

@@ -6,7 +6,7 @@ use core::iter::FusedIterator;
 use super::build::{Core, Form, Frame, Output};
 use super::cell::{Cell, Extent, load_u32, shown, store_slot};
 use super::error::DecodeError;
-use super::message::{Image, Structure};
+use super::message::{Builder, Image, Structure};
 use super::prove::Prover;
 use super::proven::{Place, Rows};
 use super::schema::Kind;
@@ -229,7 +229,7 @@ impl<'p, 'w, E: Structure> RecordsBuilder<'p, 'w, E> {
         self.append(|frame| {
             let mut builder = E::builder(frame);
             fill(&mut builder);
-            E::take_frame(builder)
+            builder.into_frame()
         })
     }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use super::WireMessage;
 use super::build::{Core, Frame, Output};
 use super::cell::{Cell, store};
-use super::error::{DecodeError, Rule};
+use super::error::{Amplified, DecodeError, Rule};
 use super::prove::Prover;
 use super::proven::Place;
 use super::rule::Rules;
@@ -99,6 +99,12 @@ impl<const N: usize> Image for [u8; N] {
     }
 }
 
+/// What stands over the frame of an `M`.
+pub trait Builder<'w, M: Structure> {
+    /// The frame.
+    fn into_frame(self) -> Frame<'w, M>;
+}
+
 /// A message with fields: what the derive writes of it. Not meant to be implemented by hand.
 pub trait Structure: Sized + 'static {
     /// The message, as declared.
@@ -120,7 +126,7 @@ pub trait Structure: Sized + 'static {
     /// The view.
     type View<'a>: Copy + fmt::Debug;
     /// The builder.
-    type Builder<'w>;
+    type Builder<'w>: Builder<'w, Self>;
 
     /// The view of a proven place.
     fn view(place: Place<'_, Self>) -> Self::View<'_>;
@@ -130,7 +136,7 @@ pub trait Structure: Sized + 'static {
     ///
     /// # Errors
     /// The sum of the items' lengths, if a copy would multiply in memory.
-    fn bounded(view: Self::View<'_>) -> Result<(), usize> {
+    fn bounded(view: Self::View<'_>) -> Result<(), Amplified> {
         let _ = view;
         Ok(())
     }
@@ -143,8 +149,6 @@ pub trait Structure: Sized + 'static {
     fn fill(&self, frame: &mut Frame<'_, Self>);
     /// A builder over a frame.
     fn builder(frame: Frame<'_, Self>) -> Self::Builder<'_>;
-    /// The frame under a builder.
-    fn take_frame(builder: Self::Builder<'_>) -> Frame<'_, Self>;
 }
 
 /// Whether `M` can stand inside another message: its proof needs no slice of its own.
@@ -286,8 +290,8 @@ impl<M: Structure> WireMessage for M {
 
     fn decode_owned(payload: &[u8]) -> Result<M, DecodeError> {
         let view = <M as WireMessage>::decode(payload)?;
-        M::bounded(view).map_err(|items| {
-            DecodeError::new(M::SIZE, Rule::Amplified(items)).within(M::NAME, M::LAYOUT.field_at(M::SIZE))
+        M::bounded(view).map_err(|amplified| {
+            DecodeError::new(M::SIZE, Rule::Amplified(amplified.items)).within(M::NAME, M::LAYOUT.field_at(M::SIZE))
         })?;
         Ok(M::to_owned(view))
     }

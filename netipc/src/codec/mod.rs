@@ -47,7 +47,7 @@ pub(crate) mod private {
     pub use super::directory::{Item, Rule as Directory};
     pub use super::layout::{align_up, largest};
     pub use super::list::{Element, OpenList, Pushed};
-    pub use super::message::{Breach, Image, Structure, Tolerate, blank, spreads};
+    pub use super::message::{Breach, Builder, Image, Structure, Tolerate, blank, spreads};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
     pub use super::rule::{Constant, Field, Rule, Rules, Spans, Tag, Tagged, Text, Variant, Variants, Version, Zero};

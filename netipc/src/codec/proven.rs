@@ -407,6 +407,11 @@ impl<'a, I: Item + ?Sized> Entries<'a, I> {
         Some(self.item(entry))
     }
 
+    /// The bytes of entries and area.
+    pub(super) const fn extent(&self) -> usize {
+        self.entries.len() + self.area.len()
+    }
+
     /// What the lengths of all items add up to.
     pub(super) fn total(&self) -> usize {
         self.entries.chunks_exact(8).fold(0, |sum, entry| sum.saturating_add(widen(slot(entry).1)))

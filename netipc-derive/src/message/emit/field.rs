@@ -1,0 +1,239 @@
+//! One field: its kind, as the library's types and as those of getter and setter.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, Type};
+
+use super::Names;
+use crate::message::model::{Field, Kind, Scalar};
+
+/// What the wire calls a field.
+pub(super) fn wire_name(ident: &Ident) -> String {
+    ident.unraw().to_string()
+}
+
+/// A scalar's type, whatever is in scope.
+pub(super) fn scalar(scalar: Scalar) -> TokenStream {
+    let ident = scalar.ident();
+    quote!(::core::primitive::#ident)
+}
+
+/// The library's type for a kind: what proves, reads and writes it.
+pub(super) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    let private = &names.private;
+    match kind {
+        Kind::Scalar(kind) => scalar(*kind),
+        Kind::Array { element, len } => {
+            let element = scalar(*element);
+            quote!([#element; #len])
+        }
+        Kind::Utf8 => quote!(::std::string::String),
+        Kind::CStr => quote!(::std::ffi::CString),
+        Kind::Bytes { nul: true } => quote!(#private::NulBytes),
+        Kind::Bytes { nul: false } => quote!(#private::Bytes),
+        Kind::Named | Kind::Tuple(_) => ty.to_token_stream(),
+        Kind::Option(inner, ty) => {
+            let inner = cell(names, inner, ty);
+            quote!(::core::option::Option<#inner>)
+        }
+        Kind::List(inner, ty) => {
+            let inner = cell(names, inner, ty);
+            quote!(::std::vec::Vec<#inner>)
+        }
+        Kind::Table { element, .. } => element.to_token_stream(),
+        Kind::Directory { element, element_ty, .. } => cell(names, element, element_ty),
+    }
+}
+
+/// What a getter returns.
+pub(super) fn view(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    let Names { krate, private, .. } = names;
+    match kind {
+        Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
+        Kind::Utf8 => quote!(&'a ::core::primitive::str),
+        Kind::CStr => quote!(&'a ::core::ffi::CStr),
+        Kind::Bytes { nul: true } => quote!(#krate::codec::ByteStr<'a>),
+        Kind::Bytes { nul: false } => quote!(&'a [::core::primitive::u8]),
+        Kind::Named | Kind::Tuple(_) => quote!(<#ty as #private::Cell>::View<'a>),
+        Kind::Option(inner, ty) => {
+            let inner = view(names, inner, ty);
+            quote!(::core::option::Option<#inner>)
+        }
+        Kind::List(inner, ty) => {
+            let inner = cell(names, inner, ty);
+            quote!(#krate::codec::List<'a, #inner>)
+        }
+        Kind::Table { element, .. } => quote!(#krate::codec::Table<'a, #element>),
+        Kind::Directory { .. } => {
+            let item = cell(names, kind, ty);
+            quote!(#krate::codec::Items<'a, #item>)
+        }
+    }
+}
+
+/// Whether what a getter returns borrows from the payload.
+pub(super) fn borrows(kind: &Kind) -> bool {
+    match kind {
+        Kind::Scalar(_) | Kind::Array { .. } => false,
+        Kind::Option(inner, _) => borrows(inner),
+        _ => true,
+    }
+}
+
+/// What a setter takes.
+pub(super) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    match kind {
+        Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
+        Kind::Utf8 => quote!(&::core::primitive::str),
+        Kind::CStr => quote!(&::core::ffi::CStr),
+        Kind::Bytes { .. } => quote!(&[::core::primitive::u8]),
+        Kind::Option(inner, ty) => {
+            let inner = part(names, inner, ty);
+            quote!(::core::option::Option<#inner>)
+        }
+        _ => {
+            let private = &names.private;
+            let cell = cell(names, kind, ty);
+            quote!(<#cell as #private::Cell>::Part<'_>)
+        }
+    }
+}
+
+/// Whether a field may have bytes in the variable part, as far as the macro can know.
+pub(super) fn may_have_tail(kind: &Kind) -> bool {
+    !matches!(kind, Kind::Scalar(_) | Kind::Array { .. })
+}
+
+/// A field of a message with its place in it.
+pub(super) struct Placed<'m> {
+    pub(super) field: &'m Field,
+    /// Its first byte (that of its count, for tables and directories).
+    pub(super) at: TokenStream,
+    /// Its number among the fields that may have a tail.
+    pub(super) index: Literal,
+    /// How many rules stand before its own.
+    pub(super) rule: usize,
+}
+
+/// Bytes of a count on the wire.
+pub(super) fn width(count: Scalar) -> Literal {
+    Literal::usize_unsuffixed(count.size())
+}
+
+impl Placed<'_> {
+    pub(super) fn cell(&self, names: &Names) -> TokenStream {
+        cell(names, &self.field.kind, &self.field.ty)
+    }
+
+    /// The type of its rule.
+    pub(super) fn rule(&self, names: &Names, text: bool) -> TokenStream {
+        let private = &names.private;
+        let Self { at, index, .. } = self;
+        let cell = self.cell(names);
+        match &self.field.kind {
+            Kind::Table { count, .. } => {
+                let width = width(*count);
+                quote!(#private::Table<{ #at }, #width, #index, #cell>)
+            }
+            Kind::Directory { count, .. } => {
+                let width = width(*count);
+                let (min, max) = self.each();
+                quote!(#private::Directory<{ #at }, #width, #index, #min, { #max }, #cell>)
+            }
+            kind if text && kind.is_text() => quote!(#private::Text<{ #at }, #index, #cell>),
+            _ => quote!(#private::Field<{ #at }, #index, #cell>),
+        }
+    }
+
+    /// The bounds for the items of a directory.
+    pub(super) fn each(&self) -> (TokenStream, TokenStream) {
+        match &self.field.kind {
+            Kind::Directory { each_min, each_max, .. } => {
+                let min = Literal::usize_unsuffixed(each_min.unwrap_or(0));
+                let max = each_max.map_or_else(
+                    || quote!(::core::primitive::usize::MAX),
+                    |max| Literal::usize_unsuffixed(max).to_token_stream(),
+                );
+                (min.to_token_stream(), max)
+            }
+            _ => (quote!(0), quote!(::core::primitive::usize::MAX)),
+        }
+    }
+
+    /// Reads the field out of `fields`.
+    pub(super) fn read(&self, fields: &TokenStream) -> TokenStream {
+        let tails = (0..self.rule).map(|_| quote!(.tail()));
+        let head = quote!(#fields #(#tails)*.head());
+        match &self.field.kind {
+            Kind::Table { .. } | Kind::Directory { .. } => head,
+            _ => quote!(#head.view()),
+        }
+    }
+
+    /// Turns a view of the field into the owned value.
+    pub(super) fn own(&self, names: &Names, view: &TokenStream) -> TokenStream {
+        let private = &names.private;
+        match &self.field.kind {
+            Kind::Table { element, .. } => quote! {
+                ::core::iter::Iterator::collect(::core::iter::Iterator::map(
+                    #view,
+                    <#element as #private::Structure>::to_owned,
+                ))
+            },
+            Kind::Directory { .. } => quote!(#view.to_owned_items()),
+            _ => {
+                let cell = self.cell(names);
+                quote!(<#cell as #private::Cell>::to_owned(#view))
+            }
+        }
+    }
+
+    /// Writes the field from an owned value behind a reference.
+    pub(super) fn write(&self, names: &Names, owned: &TokenStream, text: bool) -> TokenStream {
+        let private = &names.private;
+        let Self { at, index, .. } = self;
+        let cell = self.cell(names);
+        match &self.field.kind {
+            Kind::Table { count, .. } => {
+                let width = width(*count);
+                quote!(frame.table_of::<#cell, { #at }, #width, #index>(#owned);)
+            }
+            Kind::Directory { count, .. } => {
+                let width = width(*count);
+                let (min, max) = self.each();
+                quote!(frame.directory_of::<#cell, { #at }, #width, #index>(#owned, (#min, #max));)
+            }
+            kind if text && kind.is_text() => {
+                quote!(frame.text::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));)
+            }
+            _ => quote!(frame.set::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));),
+        }
+    }
+
+    /// What a `require`, a `min` or a `max` sees of the field.
+    pub(super) fn probe(&self, names: &Names) -> TokenStream {
+        let private = &names.private;
+        let at = &self.at;
+        match &self.field.kind {
+            Kind::Table { count, .. } | Kind::Directory { count, .. } => {
+                let width = width(*count);
+                quote!(#private::probe_count(fixed, #at, #width))
+            }
+            _ => {
+                let cell = self.cell(names);
+                quote!(#private::probe::<#cell, { #at }>(fixed))
+            }
+        }
+    }
+}
+
+/// A field's docs, or a sentence in their place.
+pub(super) fn docs(field: &Field, otherwise: &str) -> TokenStream {
+    attributes(&field.docs, otherwise)
+}
+
+/// Docs as written, or a sentence in their place.
+pub(super) fn attributes(docs: &[Attribute], otherwise: &str) -> TokenStream {
+    if docs.is_empty() { quote!(#[doc = #otherwise]) } else { quote!(#(#docs)*) }
+}
