@@ -8,10 +8,8 @@ mod cgroups_snapshot;
 mod increment;
 mod string_reverse;
 
-pub use apps_lookup::{App, AppStatus, AppsLookupRequest, AppsLookupResponse, CgroupOfApp, Pid};
-pub use cgroups_lookup::{
-    CgroupInfo, CgroupStatus, CgroupsLookupRequest, CgroupsLookupResponse, Label, Orchestrator,
-};
-pub use cgroups_snapshot::{Cgroup, Snapshot, SnapshotRequest};
-pub use increment::Increment;
-pub use string_reverse::StringReverse;
+pub use apps_lookup::*;
+pub use cgroups_lookup::*;
+pub use cgroups_snapshot::*;
+pub use increment::*;
+pub use string_reverse::*;

@@ -1,6 +1,7 @@
 //! The tests of netipc.
 pub mod vectors;
 
+pub mod declared;
 pub mod generate;
 pub mod mutate;
 pub mod oracle;

@@ -129,7 +129,13 @@ pub(super) struct Run<'m> {
 }
 
 /// Fields one behind the other at natural alignment, from byte `start` on; `prefix` keeps the constants' names apart.
-pub(super) fn natural<'m>(names: &Names, fields: &'m [Field], start: &TokenStream, prefix: &str, text: bool) -> Run<'m> {
+pub(super) fn natural<'m>(
+    names: &Names,
+    fields: &'m [Field],
+    start: &TokenStream,
+    prefix: &str,
+    text: bool,
+) -> Run<'m> {
     let Names { krate, private, .. } = names;
     let schema = quote!(#krate::codec::schema);
     let (mut consts, mut rules, mut entries, mut placed) = (TokenStream::new(), Vec::new(), Vec::new(), Vec::new());

@@ -4,10 +4,10 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Attribute;
 
+use super::Names;
 use super::field::{self, Placed, wire_name};
 use super::inherent;
 use super::layout::{self, Layout};
-use super::Names;
 use crate::message::docs;
 use crate::message::model::{Kind, Struct};
 
@@ -26,7 +26,8 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
     let Names { vis, message, view, builder, private, text, .. } = names;
     let table = docs::table(&names.text, body);
     let message_docs = field::attributes(message_docs, "");
-    let view_head = format!("A [`{text}`] inside a payload: a proof that all of it is well formed, made by `{text}::decode`.");
+    let view_head =
+        format!("A [`{text}`] inside a payload: a proof that all of it is well formed, made by `{text}::decode`.");
     let builder_head = format!("Writes a [`{text}`] in place, field by field; what is not set is zero or empty.");
     let structure = structure(names, body, &layout);
     let getters = getters(names, &layout);
@@ -204,7 +205,8 @@ fn check(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
             Kind::Scalar(_) => quote!(value),
             _ => quote!(value.len()),
         };
-        let bounds = [(&placed.field.min, quote!(>=), quote!(BelowMin)), (&placed.field.max, quote!(<=), quote!(AboveMax))];
+        let bounds =
+            [(&placed.field.min, quote!(>=), quote!(BelowMin)), (&placed.field.max, quote!(<=), quote!(AboveMax))];
         for (bound, relation, rule) in bounds {
             let Some(bound) = bound else { continue };
             let text = bound.to_token_stream().to_string();
@@ -331,18 +333,26 @@ fn setter(names: &Names, placed: &Placed<'_>) -> TokenStream {
             let element_cell = field::cell(names, element, element_ty);
             let open = quote!(self.0.list::<#element_cell, { #at }, #index>(at_most));
             if matches!(**element, Kind::Named) {
-                (None, quote!(<#element_cell as #private::Pushed>::Builder<'_, 'w>), quote! {
-                    <#element_cell as #private::Pushed>::pushed(#open)
-                })
+                (
+                    None,
+                    quote!(<#element_cell as #private::Pushed>::Builder<'_, 'w>),
+                    quote! {
+                        <#element_cell as #private::Pushed>::pushed(#open)
+                    },
+                )
             } else {
                 (None, quote!(#krate::codec::ValuesBuilder<'_, 'w, #element_cell>), quote!(#private::values(#open)))
             }
         }
         Kind::Table { count, .. } => {
             let width = field::width(*count);
-            (None, quote!(#krate::codec::RecordsBuilder<'_, 'w, #cell>), quote! {
-                self.0.table::<#cell, { #at }, #width, #index>(at_most)
-            })
+            (
+                None,
+                quote!(#krate::codec::RecordsBuilder<'_, 'w, #cell>),
+                quote! {
+                    self.0.table::<#cell, { #at }, #width, #index>(at_most)
+                },
+            )
         }
         Kind::Directory { count, element, .. } => {
             let width = field::width(*count);
