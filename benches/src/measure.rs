@@ -1,0 +1,136 @@
+//! Timing in turns: one sample of each row per round, so that a slow moment of the machine hits all rows alike.
+
+use crate::contender::{Contender, Operation};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// A contender behind a vtable; the loop is inside, so the indirect call is paid once per sample.
+pub trait Row {
+    fn name(&self) -> &'static str;
+
+    /// The length of the encoded message.
+    fn len(&mut self) -> usize;
+
+    /// The checksums that decoding in both ways gives; `None` where a row decodes nothing.
+    fn checksums(&mut self) -> Option<[u64; 2]>;
+
+    /// How long `iterations` of `operation` take.
+    fn time(&mut self, operation: Operation, iterations: u64) -> Duration;
+}
+
+/// A row around a contender for messages of type `D`.
+pub fn row<D: 'static, C: Contender<D> + 'static>(data: &D) -> Box<dyn Row> {
+    struct Entry<D, C>(C, std::marker::PhantomData<D>);
+    impl<D, C: Contender<D>> Row for Entry<D, C> {
+        fn name(&self) -> &'static str {
+            C::NAME
+        }
+
+        fn len(&mut self) -> usize {
+            self.0.encode()
+        }
+
+        fn checksums(&mut self) -> Option<[u64; 2]> {
+            Some([self.0.touch(), C::checksum(&self.0.owned())])
+        }
+
+        fn time(&mut self, operation: Operation, iterations: u64) -> Duration {
+            match operation {
+                Operation::Encode => repeat(iterations, || self.0.encode()),
+                Operation::Prove => repeat(iterations, || self.0.prove()),
+                Operation::Touch => repeat(iterations, || self.0.touch()),
+                Operation::Owned => repeat(iterations, || self.0.owned()),
+            }
+        }
+    }
+    Box::new(Entry::<D, C>(C::new(data), std::marker::PhantomData))
+}
+
+/// The baseline: the bytes of the message in Netdata's layout, copied between two hot buffers, whatever the operation.
+pub fn copy_row(bytes: Vec<u8>) -> Box<dyn Row> {
+    struct Copy(Vec<u8>, Vec<u8>);
+    impl Row for Copy {
+        fn name(&self) -> &'static str {
+            "memcpy"
+        }
+
+        fn len(&mut self) -> usize {
+            self.0.len()
+        }
+
+        fn checksums(&mut self) -> Option<[u64; 2]> {
+            None
+        }
+
+        fn time(&mut self, _: Operation, iterations: u64) -> Duration {
+            repeat(iterations, || {
+                black_box(&mut self.1).copy_from_slice(black_box(&self.0));
+                black_box(&self.1).len()
+            })
+        }
+    }
+    let target = vec![1; bytes.len()];
+    Box::new(Copy(bytes, target))
+}
+
+#[inline]
+fn repeat<R>(iterations: u64, mut work: impl FnMut() -> R) -> Duration {
+    let start = Instant::now();
+    for _ in 0..iterations {
+        black_box(work());
+    }
+    start.elapsed()
+}
+
+/// The samples of one operation: a row's nanoseconds per iteration, round by round.
+#[derive(Debug)]
+pub struct Samples(Vec<Vec<f64>>);
+
+/// Times `operation` on all rows in turn, `rounds` times, each sample about `target` long.
+pub fn interleave(rows: &mut [Box<dyn Row>], operation: Operation, rounds: usize, target: Duration) -> Samples {
+    let iterations: Vec<u64> = rows.iter_mut().map(|row| calibrate(row.as_mut(), operation, target)).collect();
+    let mut samples = vec![Vec::with_capacity(rounds); rows.len()];
+    for _ in 0..rounds {
+        for (row, (&iterations, samples)) in rows.iter_mut().zip(iterations.iter().zip(&mut samples)) {
+            samples.push(row.time(operation, iterations).as_nanos() as f64 / iterations as f64);
+        }
+    }
+    Samples(samples)
+}
+
+fn calibrate(row: &mut dyn Row, operation: Operation, target: Duration) -> u64 {
+    let mut iterations = 1;
+    while row.time(operation, iterations) < target && iterations < 1 << 24 {
+        iterations *= 2;
+    }
+    iterations
+}
+
+impl Samples {
+    /// The median of a row, in nanoseconds per iteration.
+    pub fn median(&self, row: usize) -> f64 {
+        median(self.0[row].clone())
+    }
+
+    /// The median over the rounds of how much longer `row` took than `other` in the same round.
+    pub fn ratio(&self, row: usize, other: usize) -> f64 {
+        median(self.0[row].iter().zip(&self.0[other]).map(|(row, other)| row / other).collect())
+    }
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_and_not_the_ratio_of_the_medians() {
+        let samples = Samples(vec![vec![2.0, 20.0, 9.0], vec![1.0, 10.0, 1.0]]);
+        assert_eq!(samples.ratio(0, 1), 2.0);
+        assert_eq!(samples.median(0), 9.0);
+    }
+}
