@@ -3,6 +3,7 @@
 pub mod bitcode;
 pub mod by_hand;
 pub mod flatbuffers;
+pub mod netipc;
 pub mod prost;
 pub mod rkyv;
 pub mod rkyv_bytes;
@@ -19,6 +20,8 @@ pub fn snapshot_rows(data: &Snapshot) -> Vec<Box<dyn Row>> {
     vec![
         copy_row(netdata::encoded(data)),
         row::<_, by_hand::ByHand>(data),
+        row::<_, netipc::Netdata>(data),
+        row::<_, netipc::Natural>(data),
         row::<_, rkyv::SnapshotCodec>(data),
         row::<_, rkyv_bytes::SnapshotCodec>(data),
         row::<_, bitcode::SnapshotCodec>(data),
@@ -31,6 +34,7 @@ pub fn snapshot_rows(data: &Snapshot) -> Vec<Box<dyn Row>> {
 pub fn reading_rows(data: &Reading) -> Vec<Box<dyn Row>> {
     vec![
         copy_row(netdata::encoded_reading(data).to_vec()),
+        row::<_, netipc::ReadingCodec>(data),
         row::<_, rkyv::ReadingCodec>(data),
         row::<_, bitcode::ReadingCodec>(data),
         row::<_, flatbuffers::ReadingCodec>(data),

@@ -107,18 +107,33 @@ impl<'a> Writer<'a> {
 
     /// Appends zeros up to position `end`; nothing where the cursor is there or beyond.
     ///
-    /// Bytes behind `end` that lie inside the buffer may be zeroed too.
+    /// Up to 7 bytes behind `end` that lie inside the buffer may be zeroed too.
     #[inline]
     pub fn zero_to(&mut self, end: usize) {
-        const ZEROS: [u8; 8] = [0; 8];
         while self.len < end {
-            // Whole words: a store of fixed size where a copy of the exact few bytes would be a call.
-            if self.len < self.capacity && self.capacity - self.len >= ZEROS.len() {
-                self.put(self.len, &ZEROS);
-            } else {
-                self.put(self.len, ZEROS.split_at((end - self.len).min(ZEROS.len())).0);
-            }
-            self.len = end.min(self.len.saturating_add(ZEROS.len()));
+            let next = end.min(self.len.saturating_add(8));
+            self.zero_word_to(next);
+        }
+    }
+
+    /// The same, for an `end` at most 8 bytes ahead, in one store: a copy of the exact few bytes would be a call.
+    #[inline(always)]
+    pub fn zero_word_to(&mut self, end: usize) {
+        const ZEROS: [u8; 8] = [0; 8];
+        if self.len < self.capacity && self.capacity - self.len >= ZEROS.len() {
+            self.put(self.len, &ZEROS);
+        } else {
+            self.zero_bytes_to(end);
+        }
+        self.len = self.len.max(end);
+    }
+
+    /// Close to the end of the buffer, byte by byte.
+    #[cold]
+    fn zero_bytes_to(&self, end: usize) {
+        for at in self.len..end.min(self.capacity) {
+            // SAFETY: `at < capacity` (invariant 1).
+            unsafe { self.base.wrapping_add(at).write(0) };
         }
     }
 

@@ -7,8 +7,9 @@
 
 use super::cell::{Cell, load_u32, narrow, store, store_slot, widen};
 use super::error::{EncodeError, Rule as Broken};
-use super::message::{Breach, Image, Structure, imprint};
+use super::message::{Image, Structure, imprint};
 use super::rule::Rules;
+use super::schema::Layout;
 use crate::buf::{Writer, align_up};
 
 /// The bit of a field with a tail.
@@ -36,7 +37,8 @@ pub struct Output<'w> {
 }
 
 impl<'w> Output<'w> {
-    fn new(writer: Writer<'w>, origin: usize) -> Self {
+    #[inline(always)]
+    const fn new(writer: Writer<'w>, origin: usize) -> Self {
         Self { writer, origin, fault: None }
     }
 
@@ -62,12 +64,19 @@ impl<'w> Output<'w> {
         }
     }
 
-    #[cold]
-    pub(crate) fn fail(&mut self, message: &'static str, field: &'static str, rule: Broken) {
+    /// Remembers the first thing that goes wrong.
+    #[inline(always)]
+    pub(crate) fn fail(&mut self, layout: &Layout, at: usize, rule: Broken) {
         if self.fault.is_none() {
-            self.fault = Some(EncodeError::Invalid { message, field, rule });
+            self.fault = Some(invalid(layout, at, rule));
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn invalid(layout: &Layout, at: usize, rule: Broken) -> EncodeError {
+    EncodeError::Invalid { message: layout.name, field: layout.field_at(at), rule }
 }
 
 /// How the entries of an open list stand in the buffer.
@@ -100,8 +109,8 @@ pub(super) struct Open {
     each: (usize, usize),
     /// Lowers the offsets of one entry.
     lower: Option<fn(&mut Writer<'_>, usize, u32)>,
-    message: &'static str,
-    field: &'static str,
+    /// The message that the list is in.
+    layout: &'static Layout,
 }
 
 impl Open {
@@ -150,16 +159,12 @@ impl<'w> Core<'w> {
                 open.pushed += 1;
                 true
             }
-            _ => self.no_room(),
+            Some(open) => {
+                self.out.fail(open.layout, open.cell_at, Broken::TooMany(open.reserved));
+                false
+            }
+            None => false,
         }
-    }
-
-    #[cold]
-    fn no_room(&mut self) -> bool {
-        if let Some(open) = &self.open {
-            self.out.fail(open.message, open.field, Broken::TooMany(open.reserved));
-        }
-        false
     }
 
     /// Where the entry stands that was claimed last.
@@ -181,7 +186,7 @@ impl<'w> Core<'w> {
     pub(super) fn check_item(&mut self, len: usize) {
         if let Some(open) = &self.open {
             if len < open.each.0 || len > open.each.1 {
-                self.out.fail(open.message, open.field, Broken::ItemLength(len));
+                self.out.fail(open.layout, open.cell_at, Broken::ItemLength(len));
             }
         }
     }
@@ -191,7 +196,7 @@ impl<'w> Core<'w> {
     pub(super) fn begin_item(&mut self) -> usize {
         let packed = self.open.as_ref().map_or(0, Open::packed);
         let start = packed.saturating_add(align_up(self.out.writer.len() - packed, 8));
-        self.out.writer.zero_to(start);
+        self.out.writer.zero_word_to(start);
         start
     }
 
@@ -238,46 +243,58 @@ impl<'w> Core<'w> {
         }
     }
 
-    /// Closes the open list up to what was pushed, and writes its count into the fixed part.
+    /// What stands in for a core that is being worked on elsewhere.
     #[inline(always)]
-    fn close_list(&mut self, fixed: &mut [u8]) {
-        if let Some(open) = self.open.take() {
-            self.close(&open, fixed);
-        }
+    fn spent() -> Self {
+        Self::new(Output::new(Writer::spent(), 0), 0, 0)
     }
 
-    fn close(&mut self, open: &Open, fixed: &mut [u8]) {
-        let end = open.start + open.pushed * open.stride;
-        if open.pushed == 0 && open.form != Form::Directory {
-            self.out.writer.close_gap(open.before, open.packed());
-        } else if open.pushed < open.reserved {
-            self.out.writer.close_gap(end, open.packed());
-            if let Some(lower) = open.lower {
-                let by = narrow(open.packed() - end);
-                let mut at = open.start;
-                while at < end {
-                    lower(&mut self.out.writer, at, by);
-                    at += open.stride;
-                }
-            }
+    /// Closes the open list, and writes its count into the fixed part.
+    #[inline(always)]
+    fn close_list(&mut self, fixed: &mut [u8]) {
+        let Some(open) = self.open.take() else { return };
+        if open.pushed != open.reserved {
+            *self = core::mem::replace(self, Self::spent()).close_up(&open);
         }
         if open.form == Form::List {
             let offset = if open.pushed == 0 { 0 } else { open.start - self.base };
             if let Some(cell) = fixed.get_mut(open.cell_at..) {
                 store_slot(cell, offset, open.pushed);
             }
-        } else {
-            let count = u64::try_from(open.pushed).unwrap_or(u64::MAX);
-            if open.width < 8 && count >> (8 * open.width) != 0 {
-                let most = (1_usize << (8 * open.width)) - 1;
-                self.out.fail(open.message, open.field, Broken::TooMany(most));
-            }
-            match open.width {
-                1 => store(fixed, open.cell_at, &[u8::try_from(count).unwrap_or(u8::MAX)]),
-                2 => store(fixed, open.cell_at, &u16::try_from(count).unwrap_or(u16::MAX).to_ne_bytes()),
-                _ => store(fixed, open.cell_at, &narrow(open.pushed).to_ne_bytes()),
+            return;
+        }
+        match open.width {
+            1 => store(fixed, open.cell_at, &[u8::try_from(open.pushed).unwrap_or(u8::MAX)]),
+            2 => store(fixed, open.cell_at, &u16::try_from(open.pushed).unwrap_or(u16::MAX).to_ne_bytes()),
+            _ => store(fixed, open.cell_at, &narrow(open.pushed).to_ne_bytes()),
+        }
+        let most = if open.width < 4 { (1 << (8 * open.width)) - 1 } else { widen(u32::MAX) };
+        if open.pushed > most {
+            self.out.fail(open.layout, open.cell_at, Broken::TooMany(most));
+        }
+    }
+
+    /// Closes a list up to the entries that were pushed.
+    ///
+    /// Taken and returned by value, as all that is rarely done to a core: so its fields can live in registers.
+    #[cold]
+    #[inline(never)]
+    fn close_up(mut self, open: &Open) -> Self {
+        let end = open.start + open.pushed * open.stride;
+        if open.pushed == 0 && open.form != Form::Directory {
+            self.out.writer.close_gap(open.before, open.packed());
+            return self;
+        }
+        self.out.writer.close_gap(end, open.packed());
+        if let Some(lower) = open.lower {
+            let by = narrow(open.packed() - end);
+            let mut at = open.start;
+            while at < end {
+                lower(&mut self.out.writer, at, by);
+                at += open.stride;
             }
         }
+        self
     }
 }
 
@@ -315,12 +332,14 @@ impl<'w, M: Structure> Frame<'w, M> {
         if let Some(cell) = self.image.bytes_mut().get_mut(AT..AT + K::SIZE) {
             K::write(part, cell, at, base, &mut self.core.out);
         }
-        if K::TAIL {}
     }
 
     /// Begins a variant of an enum that carries data: clears what another one left, and writes the tag.
     #[inline(always)]
     pub fn variant<R: Cell>(&mut self, tag: R::Part<'_>) {
+        if self.core.set != 0 {
+            self.core.out.fail(M::LAYOUT, 0, Broken::SetTooLate);
+        }
         self.image = M::BLANK;
         self.set::<R, 0, 0>(tag);
     }
@@ -342,23 +361,25 @@ impl<'w, M: Structure> Frame<'w, M> {
                 store_slot(cell, start - core.base, text.len());
             }
         } else {
-            self.set_text_late(AT, INDEX, text, nul);
+            *self = self.spare().set_text_late(AT, INDEX, text, nul);
         }
     }
 
     /// Text that does not come in order: what stands behind it moves up.
     #[cold]
-    fn set_text_late(&mut self, at: usize, index: u32, text: &[u8], nul: bool) {
+    #[inline(never)]
+    fn set_text_late(mut self, at: usize, index: u32, text: &[u8], nul: bool) -> Self {
         self.core.close_list(self.image.bytes_mut());
         let tails = M::Rules::TAILS & !self.core.set & below(index);
         if tails != 0 {
-            self.settle(u64::BITS - tails.leading_zeros());
+            self = self.settle(u64::BITS - tails.leading_zeros());
         }
         if index < self.core.floor || M::Rules::TAILS & self.core.set & !below(index) != 0 {
-            self.core.out.fail(M::NAME, M::LAYOUT.field_at(at), Broken::SetTooLate);
+            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
         } else {
             self.core.splice::<M>(self.image.bytes_mut(), at, index, text, nul);
         }
+        self
     }
 
     /// Makes sure that a field with a tail of its own can begin now.
@@ -366,10 +387,10 @@ impl<'w, M: Structure> Frame<'w, M> {
     fn begin_tail(&mut self, index: u32, at: usize) {
         self.core.close_list(self.image.bytes_mut());
         if Self::ALL & !self.core.set & below(index) != 0 {
-            self.settle(index);
+            *self = self.spare().settle(index);
         }
         if self.core.set >> index != 0 || index < self.core.floor {
-            self.core.out.fail(M::NAME, M::LAYOUT.field_at(at), Broken::SetTooLate);
+            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
         }
         self.core.mark(index);
         self.core.floor = index + 1;
@@ -377,9 +398,17 @@ impl<'w, M: Structure> Frame<'w, M> {
 
     /// Gives every field below `limit` that nobody set what stands in its tail.
     #[cold]
-    fn settle(&mut self, limit: u32) {
+    #[inline(never)]
+    fn settle(mut self, limit: u32) -> Self {
         M::Rules::settle::<M>(self.image.bytes_mut(), &mut self.core, limit);
         self.core.floor = self.core.floor.max(limit);
+        self
+    }
+
+    /// The frame, to be worked on elsewhere and put back.
+    #[inline(always)]
+    fn spare(&mut self) -> Self {
+        core::mem::replace(self, Self::new(Core::spent()))
     }
 
     /// Opens the list whose slot or count is at byte `cell_at`, with room for `reserved` entries.
@@ -416,8 +445,7 @@ impl<'w, M: Structure> Frame<'w, M> {
             pushed: 0,
             each: (0, usize::MAX),
             lower,
-            message: M::NAME,
-            field: M::LAYOUT.field_at(cell_at),
+            layout: M::LAYOUT,
         });
         &mut self.core
     }
@@ -433,18 +461,13 @@ impl<'w, M: Structure> Frame<'w, M> {
     fn complete(&mut self) {
         self.core.close_list(self.image.bytes_mut());
         if self.core.set & Self::ALL != Self::ALL {
-            self.settle(u64::BITS);
+            *self = self.spare().settle(u64::BITS);
         }
         if let Err((at, rule)) = M::Rules::valid(self.image.bytes()) {
-            self.breach(Breach { at, rule });
+            self.core.out.fail(M::LAYOUT, at, rule);
         } else if let Err(breach) = M::check(self.image.bytes()) {
-            self.breach(breach);
+            self.core.out.fail(M::LAYOUT, breach.at, breach.rule);
         }
-    }
-
-    #[cold]
-    fn breach(&mut self, breach: Breach) {
-        self.core.out.fail(M::NAME, M::LAYOUT.field_at(breach.at), breach.rule);
     }
 
     /// Completes the fixed part, which is a cell of another one.

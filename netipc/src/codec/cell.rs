@@ -58,6 +58,7 @@ pub trait Cell: 'static {
     ///
     /// # Errors
     /// The rule that they break.
+    #[inline(always)]
     fn valid(cell: &[u8]) -> Result<(), Rule> {
         let _ = cell;
         Ok(())

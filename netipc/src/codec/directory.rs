@@ -75,7 +75,7 @@ impl<M: Structure> Item for M {
 
     #[inline(always)]
     fn push(core: &mut Core<'_>, owned: &M) {
-        RecordsBuilder::<M>::new(OpenList(core)).push_value(owned);
+        RecordsBuilder::<M>::new(OpenList(core, Form::Directory)).push_value(owned);
     }
 }
 
@@ -358,7 +358,7 @@ impl<'w, M: Structure> Frame<'w, M> {
     ) -> OpenList<'_, 'w> {
         let core = self.open::<super::text::Bytes>(Form::Directory, INDEX, COUNT_AT, WIDTH, reserved);
         core.bound_items(each);
-        OpenList(core)
+        OpenList(core, Form::Directory)
     }
 
     /// The same, filled from owned values.
@@ -368,7 +368,7 @@ impl<'w, M: Structure> Frame<'w, M> {
         items: &[I::Owned],
         each: (usize, usize),
     ) {
-        let OpenList(core) = self.directory::<COUNT_AT, WIDTH, INDEX>(items.len(), each);
+        let OpenList(core, _) = self.directory::<COUNT_AT, WIDTH, INDEX>(items.len(), each);
         for item in items {
             I::push(core, item);
         }

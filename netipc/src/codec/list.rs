@@ -179,7 +179,7 @@ rows_view!(
 
 /// A list that is being filled, for its builder.
 #[derive(Debug)]
-pub struct OpenList<'p, 'w>(pub(super) &'p mut Core<'w>);
+pub struct OpenList<'p, 'w>(pub(super) &'p mut Core<'w>, pub(super) Form);
 
 /// Fills a list of values: numbers, enums, text.
 #[derive(Debug)]
@@ -209,13 +209,14 @@ impl<'p, 'w, E: Element> ValuesBuilder<'p, 'w, E> {
 #[derive(Debug)]
 pub struct RecordsBuilder<'p, 'w, E> {
     core: &'p mut Core<'w>,
+    form: Form,
     element: core::marker::PhantomData<fn() -> E>,
 }
 
 impl<'p, 'w, E: Structure> RecordsBuilder<'p, 'w, E> {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn new(list: OpenList<'p, 'w>) -> Self {
-        Self { core: list.0, element: core::marker::PhantomData }
+        Self { core: list.0, form: list.1, element: core::marker::PhantomData }
     }
 
     /// Appends a message that `fill` writes in place, field by field.
@@ -248,7 +249,7 @@ impl<'p, 'w, E: Structure> RecordsBuilder<'p, 'w, E> {
         if !core.claim_entry() {
             return self;
         }
-        let form = core.open.as_ref().map_or(Form::List, |open| open.form);
+        let form = self.form;
         let at = if form == Form::Directory { core.begin_item() } else { core.last_entry() };
         let (origin, base) = match form {
             Form::Directory => (at, at),
@@ -290,6 +291,6 @@ impl<'w, M: Structure> Frame<'w, M> {
     /// Opens the natural list whose slot is at byte `AT`, with room for `reserved` elements.
     #[inline(always)]
     pub fn list<E: Element, const AT: usize, const INDEX: u32>(&mut self, reserved: usize) -> OpenList<'_, 'w> {
-        OpenList(self.open::<E>(Form::List, INDEX, AT, 4, reserved))
+        OpenList(self.open::<E>(Form::List, INDEX, AT, 4, reserved), Form::List)
     }
 }

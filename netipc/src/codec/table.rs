@@ -106,6 +106,6 @@ impl<'w, M: Structure> Frame<'w, M> {
         &mut self,
         reserved: usize,
     ) -> RecordsBuilder<'_, 'w, E> {
-        RecordsBuilder::new(OpenList(self.open::<E>(Form::Table, INDEX, COUNT_AT, WIDTH, reserved)))
+        RecordsBuilder::new(OpenList(self.open::<E>(Form::Table, INDEX, COUNT_AT, WIDTH, reserved), Form::Table))
     }
 }
