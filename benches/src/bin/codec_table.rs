@@ -54,7 +54,7 @@ fn table(title: &str, mut rows: Vec<Box<dyn Row>>, checksum: u64, rounds: usize)
     for (index, row) in rows.iter_mut().enumerate() {
         let cells = samples.each_ref().map(|samples| {
             let (copies, references) = (samples.ratio(index, 0), samples.ratio(index, reference));
-            format!("{:.3}, {copies:.2}, {references:.2}", samples.median(index) / 1e3)
+            format!("{:.4}, {copies:.2}, {references:.2}", samples.median(index) / 1e3)
         });
         println!("| {} | {} | {} |", row.name(), row.encoded_len(), cells.join(" | "));
     }
