@@ -8,8 +8,8 @@ use netipc_benches::data::{Reading, Snapshot};
 use netipc_benches::measure::Row;
 
 fn codec(criterion: &mut Criterion) {
-    group(criterion, "snapshot", &mut snapshot_rows(&Snapshot::sample(1_000)));
-    group(criterion, "reading", &mut reading_rows(&Reading::sample()));
+    group(criterion, "snapshot", &mut snapshot_rows(&Snapshot::shuffles(1_000, 4)));
+    group(criterion, "reading", &mut reading_rows(&[Reading::sample()]));
 }
 
 fn group(criterion: &mut Criterion, message: &str, rows: &mut [Box<dyn Row>]) {

@@ -15,30 +15,30 @@ use crate::netdata;
 /// The row that the table's second ratio refers to, after `memcpy`, which is always the first.
 pub const REFERENCE: &str = "rkyv";
 
-/// All that carry a snapshot.
-pub fn snapshot_rows(data: &Snapshot) -> Vec<Box<dyn Row>> {
+/// All that carry snapshots, those of the pool in turn.
+pub fn snapshot_rows(pool: &[Snapshot]) -> Vec<Box<dyn Row>> {
     vec![
-        copy_row(netdata::encoded(data)),
-        row::<_, by_hand::ByHand>(data),
-        row::<_, netipc::Netdata>(data),
-        row::<_, netipc::Natural>(data),
-        row::<_, rkyv::SnapshotCodec>(data),
-        row::<_, rkyv_bytes::SnapshotCodec>(data),
-        row::<_, bitcode::SnapshotCodec>(data),
-        row::<_, flatbuffers::SnapshotCodec>(data),
-        row::<_, prost::SnapshotCodec>(data),
+        copy_row(pool.first().map(netdata::encoded).unwrap_or_default()),
+        row::<_, by_hand::ByHand>(pool),
+        row::<_, netipc::Netdata>(pool),
+        row::<_, netipc::Natural>(pool),
+        row::<_, rkyv::SnapshotCodec>(pool),
+        row::<_, rkyv_bytes::SnapshotCodec>(pool),
+        row::<_, bitcode::SnapshotCodec>(pool),
+        row::<_, flatbuffers::SnapshotCodec>(pool),
+        row::<_, prost::SnapshotCodec>(pool),
     ]
 }
 
-/// All that carry a reading.
-pub fn reading_rows(data: &Reading) -> Vec<Box<dyn Row>> {
+/// All that carry readings, those of the pool in turn.
+pub fn reading_rows(pool: &[Reading]) -> Vec<Box<dyn Row>> {
     vec![
-        copy_row(netdata::encoded_reading(data).to_vec()),
-        row::<_, netipc::ReadingCodec>(data),
-        row::<_, rkyv::ReadingCodec>(data),
-        row::<_, bitcode::ReadingCodec>(data),
-        row::<_, flatbuffers::ReadingCodec>(data),
-        row::<_, prost::ReadingCodec>(data),
+        copy_row(pool.iter().take(1).flat_map(netdata::encoded_reading).collect()),
+        row::<_, netipc::ReadingCodec>(pool),
+        row::<_, rkyv::ReadingCodec>(pool),
+        row::<_, bitcode::ReadingCodec>(pool),
+        row::<_, flatbuffers::ReadingCodec>(pool),
+        row::<_, prost::ReadingCodec>(pool),
     ]
 }
 
@@ -48,19 +48,21 @@ mod tests {
 
     #[test]
     fn every_row_reads_the_same_out_of_a_snapshot() {
-        let data = Snapshot::sample(100);
-        for mut row in snapshot_rows(&data) {
-            let expected = row.checksums().map(|_| [data.checksum(); 2]);
-            assert_eq!(row.checksums(), expected, "{}", row.name());
+        let pool = Snapshot::shuffles(100, 3);
+        for mut row in snapshot_rows(&pool) {
+            for _ in &pool {
+                let read = row.checksums().unwrap_or([pool[0].checksum(); 2]);
+                assert_eq!(read, [pool[0].checksum(); 2], "{}", row.name());
+            }
         }
     }
 
     #[test]
     fn every_row_reads_the_same_out_of_a_reading() {
         let data = Reading::sample();
-        for mut row in reading_rows(&data) {
-            let expected = row.checksums().map(|_| [data.checksum(); 2]);
-            assert_eq!(row.checksums(), expected, "{}", row.name());
+        for mut row in reading_rows(&[data]) {
+            let read = row.checksums().unwrap_or([data.checksum(); 2]);
+            assert_eq!(read, [data.checksum(); 2], "{}", row.name());
         }
     }
 

@@ -40,6 +40,20 @@ impl Snapshot {
         Self { systemd_enabled: 1, generation: 0x0102_0304_0506_0708, items }
     }
 
+    /// `pool` snapshots of the same `count` cgroups, each in another order: same size, same checksum, other lengths in a row.
+    pub fn shuffles(count: usize, pool: usize) -> Vec<Self> {
+        let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+        let mut next = Self::sample(count);
+        let mut all = Vec::with_capacity(pool);
+        for _ in 0..pool {
+            all.push(next.clone());
+            for last in (1..next.items.len()).rev() {
+                next.items.swap(last, dice.between(0, last));
+            }
+        }
+        all
+    }
+
     /// What [`checksum`] gives for this snapshot.
     pub fn checksum(&self) -> u64 {
         checksum(self.systemd_enabled, self.generation, self.items.iter().map(|item| item.digest()))

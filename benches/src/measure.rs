@@ -2,6 +2,7 @@
 
 use crate::contender::{Contender, Operation};
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 /// A contender behind a vtable; the loop is inside, so the indirect call is paid once per sample.
@@ -9,7 +10,7 @@ pub trait Row {
     fn name(&self) -> &'static str;
 
     /// The length of the encoded message.
-    fn len(&mut self) -> usize;
+    fn encoded_len(&mut self) -> usize;
 
     /// The checksums that decoding in both ways gives; `None` where a row decodes nothing.
     fn checksums(&mut self) -> Option<[u64; 2]>;
@@ -18,32 +19,43 @@ pub trait Row {
     fn time(&mut self, operation: Operation, iterations: u64) -> Duration;
 }
 
-/// A row around a contender for messages of type `D`.
-pub fn row<D: 'static, C: Contender<D> + 'static>(data: &D) -> Box<dyn Row> {
-    struct Entry<D, C>(C, std::marker::PhantomData<D>);
+/// A row that carries the messages of `pool` in turn, each through a contender of its own.
+///
+/// With one message, branch predictors learn its lengths by heart within a few rounds; several show what a program pays
+/// whose messages differ.
+pub fn row<D: 'static, C: Contender<D> + 'static>(pool: &[D]) -> Box<dyn Row> {
+    struct Entry<D, C>(Vec<C>, usize, PhantomData<D>);
+    impl<D, C> Entry<D, C> {
+        #[inline]
+        fn next(&mut self) -> &mut C {
+            self.1 = if self.1 + 1 < self.0.len() { self.1 + 1 } else { 0 };
+            &mut self.0[self.1]
+        }
+    }
     impl<D, C: Contender<D>> Row for Entry<D, C> {
         fn name(&self) -> &'static str {
             C::NAME
         }
 
-        fn len(&mut self) -> usize {
-            self.0.encode()
+        fn encoded_len(&mut self) -> usize {
+            self.next().encode()
         }
 
         fn checksums(&mut self) -> Option<[u64; 2]> {
-            Some([self.0.touch(), C::checksum(&self.0.owned())])
+            let contender = self.next();
+            Some([contender.touch(), C::checksum(&contender.owned())])
         }
 
         fn time(&mut self, operation: Operation, iterations: u64) -> Duration {
             match operation {
-                Operation::Encode => repeat(iterations, || self.0.encode()),
-                Operation::Prove => repeat(iterations, || self.0.prove()),
-                Operation::Touch => repeat(iterations, || self.0.touch()),
-                Operation::Owned => repeat(iterations, || self.0.owned()),
+                Operation::Encode => repeat(iterations, || self.next().encode()),
+                Operation::Prove => repeat(iterations, || self.next().prove()),
+                Operation::Touch => repeat(iterations, || self.next().touch()),
+                Operation::Owned => repeat(iterations, || self.next().owned()),
             }
         }
     }
-    Box::new(Entry::<D, C>(C::new(data), std::marker::PhantomData))
+    Box::new(Entry::<D, C>(pool.iter().map(C::new).collect(), 0, PhantomData))
 }
 
 /// The baseline: the bytes of the message in Netdata's layout, copied between two hot buffers, whatever the operation.
@@ -54,7 +66,7 @@ pub fn copy_row(bytes: Vec<u8>) -> Box<dyn Row> {
             "memcpy"
         }
 
-        fn len(&mut self) -> usize {
+        fn encoded_len(&mut self) -> usize {
             self.0.len()
         }
 

@@ -1,7 +1,8 @@
 //! Prints how the codecs compare, as Markdown: medians of the rows timed in turn, and of the ratios within each round.
 //!
 //! `--quick` takes a tenth of the rounds; `--rows rkyv,netipc` keeps the rows whose names contain one of the words
-//! (and `memcpy` and `rkyv`, which the ratios refer to).
+//! (and `memcpy` and `rkyv`, which the ratios refer to); `--pool 4` sends four snapshots in turn, the same cgroups in four
+//! orders (default 1: the same message again and again, whose lengths the branch predictor knows by heart).
 
 use netipc_benches::contender::Operation;
 use netipc_benches::contenders::{REFERENCE, reading_rows, snapshot_rows};
@@ -14,14 +15,16 @@ const SAMPLE: Duration = Duration::from_micros(500);
 
 fn main() {
     let mut rounds = 200;
+    let mut pool = 1;
     let mut wanted: Option<Vec<String>> = None;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => rounds = 20,
+            "--pool" => pool = args.next().and_then(|pool| pool.parse().ok()).unwrap_or(pool).max(1),
             "--rows" => wanted = args.next().map(|rows| rows.split(',').map(str::to_owned).collect()),
             other => {
-                eprintln!("{other}: not known; --quick, --rows A,B");
+                eprintln!("{other}: not known; --quick, --pool N, --rows A,B");
                 std::process::exit(2);
             }
         }
@@ -30,9 +33,10 @@ fn main() {
         let chosen = |name: &str| wanted.as_ref().is_none_or(|rows| rows.iter().any(|row| name.contains(&**row)));
         rows.into_iter().filter(|row| ["memcpy", REFERENCE].contains(&row.name()) || chosen(row.name())).collect()
     };
-    let (snapshot, reading) = (Snapshot::sample(ITEMS), Reading::sample());
-    table(&format!("A snapshot of {ITEMS} cgroups"), keep(snapshot_rows(&snapshot)), snapshot.checksum(), rounds);
-    table("A message of six numbers", keep(reading_rows(&reading)), reading.checksum(), rounds);
+    let (snapshots, reading) = (Snapshot::shuffles(ITEMS, pool), Reading::sample());
+    let title = format!("A snapshot of {ITEMS} cgroups, {pool} in turn");
+    table(&title, keep(snapshot_rows(&snapshots)), snapshots[0].checksum(), rounds);
+    table("A message of six numbers", keep(reading_rows(&[reading])), reading.checksum(), rounds);
 }
 
 /// Each cell: median in microseconds, times `memcpy`, times the reference row.
@@ -50,9 +54,9 @@ fn table(title: &str, mut rows: Vec<Box<dyn Row>>, checksum: u64, rounds: usize)
     for (index, row) in rows.iter_mut().enumerate() {
         let cells = samples.each_ref().map(|samples| {
             let (copies, references) = (samples.ratio(index, 0), samples.ratio(index, reference));
-            format!("{:.3}, {copies:.2}, {references:.2}", samples.median(index) / 1e3)
+            format!("{:.4}, {copies:.2}, {references:.2}", samples.median(index) / 1e3)
         });
-        println!("| {} | {} | {} |", row.name(), row.len(), cells.join(" | "));
+        println!("| {} | {} | {} |", row.name(), row.encoded_len(), cells.join(" | "));
     }
     println!();
 }
