@@ -62,9 +62,9 @@ impl Contender<data::Snapshot> for Netdata {
 
     fn touch(&mut self) -> u64 {
         let view = wire::Snapshot::decode(self.0.payload()).unwrap();
-        let digests = view
-            .items()
-            .map(|item| digest(item.hash(), item.options(), item.enabled(), item.name().as_bytes(), item.path().as_bytes()));
+        let digests = view.items().map(|item| {
+            digest(item.hash(), item.options(), item.enabled(), item.name().as_bytes(), item.path().as_bytes())
+        });
         checksum(view.systemd_enabled(), view.generation(), digests)
     }
 
@@ -130,9 +130,9 @@ impl Contender<data::Snapshot> for Natural {
 
     fn touch(&mut self) -> u64 {
         let view = Snapshot::decode(self.0.payload()).unwrap();
-        let digests = view
-            .items()
-            .map(|item| digest(item.hash(), item.options(), item.enabled(), item.name().as_bytes(), item.path().as_bytes()));
+        let digests = view.items().map(|item| {
+            digest(item.hash(), item.options(), item.enabled(), item.name().as_bytes(), item.path().as_bytes())
+        });
         checksum(view.systemd_enabled(), view.generation(), digests)
     }
 

@@ -106,19 +106,18 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends zeros up to position `end`; nothing where the cursor is there or beyond.
-    ///
-    /// Up to 7 bytes behind `end` that lie inside the buffer may be zeroed too.
     #[inline]
     pub fn zero_to(&mut self, end: usize) {
-        while self.len < end {
-            let next = end.min(self.len.saturating_add(8));
-            self.zero_word_to(next);
-        }
+        self.zero_bytes_to(end);
+        self.len = self.len.max(end);
     }
 
-    /// The same, for an `end` at most 8 bytes ahead, in one store: a copy of the exact few bytes would be a call.
+    /// The same, for an `end` at most 8 bytes ahead that more will be written behind: up to 8 bytes behind it may be zeroed
+    /// too, where they lie inside the buffer.
+    ///
+    /// One store, where the exact few bytes would be a loop.
     #[inline(always)]
-    pub fn zero_word_to(&mut self, end: usize) {
+    pub(crate) fn zero_word_to(&mut self, end: usize) {
         const ZEROS: [u8; 8] = [0; 8];
         if self.len < self.capacity && self.capacity - self.len >= ZEROS.len() {
             self.put(self.len, &ZEROS);
@@ -128,8 +127,7 @@ impl<'a> Writer<'a> {
         self.len = self.len.max(end);
     }
 
-    /// Close to the end of the buffer, byte by byte.
-    #[cold]
+    /// Zeros from the cursor up to `end`, as far as the buffer goes.
     fn zero_bytes_to(&self, end: usize) {
         for at in self.len..end.min(self.capacity) {
             // SAFETY: `at < capacity` (invariant 1).

@@ -192,17 +192,21 @@ pub(crate) fn check_utf8(bytes: &[u8], start: usize, end: usize) -> Result<(), D
     }
 }
 
-/// How many bytes at the front are certainly ASCII: all of them, as a rule.
+/// How many bytes at the front are certainly ASCII, in whole blocks; all of them when all are.
+///
+/// Blocks are folded with OR, which the compiler turns into wide vector code on every target.
 #[inline]
 fn ascii_prefix(run: &[u8]) -> usize {
     const BLOCK: usize = 64;
-    if run.is_ascii() { run.len() } else { ascii_blocks(run) * BLOCK }
-}
-
-/// How many blocks of 64 bytes at the front are ASCII.
-#[cold]
-fn ascii_blocks(run: &[u8]) -> usize {
-    run.chunks_exact(64).take_while(|block| block.is_ascii()).count()
+    let mut blocks = run.chunks_exact(BLOCK);
+    let mut prefix = 0;
+    for block in &mut blocks {
+        if block.iter().fold(0, |all, byte| all | byte) >= 0x80 {
+            return prefix;
+        }
+        prefix += BLOCK;
+    }
+    if blocks.remainder().is_ascii() { run.len() } else { prefix }
 }
 
 #[inline]
