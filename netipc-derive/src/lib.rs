@@ -1,1 +1,3 @@
 //! The derive macros of netipc.
+
+mod message;
