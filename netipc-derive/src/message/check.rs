@@ -1,0 +1,59 @@
+//! The rules of a message, by subject, over a model that was read without loss.
+//!
+//! Owns the choice of what is checked for which item. A rule lives in the file of its subject and reports one error for
+//! one mistake, at the token and with the cure.
+
+mod bounds;
+mod lists;
+mod names;
+mod placement;
+mod types;
+
+use std::collections::HashMap;
+
+use proc_macro2::Span;
+use syn::Ident;
+
+use super::model::{Body, Message, Struct};
+use crate::diagnostics::Diagnostics;
+
+/// Checks all that a macro can know; `layout_known` says that no word about the layout was lost in reading.
+pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnostics) {
+    match &message.body {
+        Body::Struct(body) => structure(message, body, layout_known, errors),
+        Body::Code(code) => {
+            values(code.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
+        }
+        Body::Union(union) => {
+            values(union.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
+            for variant in &union.variants {
+                types::check(&message.ident, &variant.fields, errors);
+                bounds::check(&variant.fields, errors);
+            }
+        }
+    }
+}
+
+fn structure(message: &Message, body: &Struct, layout_known: bool, errors: &mut Diagnostics) {
+    types::check(&message.ident, &body.fields, errors);
+    bounds::check(&body.fields, errors);
+    names::check(&message.ident, &body.fields, errors);
+    lists::check(body, errors);
+    if layout_known && body.placed {
+        placement::check(&message.ident, body, errors);
+    }
+}
+
+fn values(variants: Vec<(&Ident, i128, Span)>, errors: &mut Diagnostics) {
+    let mut seen = HashMap::new();
+    for (ident, value, span) in variants {
+        if let Some(first) = seen.get(&value) {
+            errors.error_at(span, format!("`{first}` has the value {value} already; give `{ident}` another"));
+        } else {
+            seen.insert(value, ident);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
