@@ -142,7 +142,7 @@ pub(crate) fn read(attributes: &[Attribute], place: Place, errors: &mut Diagnost
         match attribute.meta.require_list() {
             Ok(list) => value::split(list.tokens.clone()).into_iter().for_each(|item| reader.item(item)),
             Err(_) => {
-                reader.refuse(syn::Error::new_spanned(attribute, "an attribute of ours is written `#[wire(..)]`"))
+                reader.refuse(syn::Error::new_spanned(attribute, "an attribute of ours is written `#[wire(..)]`"));
             }
         }
     }

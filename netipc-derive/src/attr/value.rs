@@ -139,9 +139,8 @@ impl Reader<'_> {
                 .get(1)
                 .map_or_else(|| self.misspelt(self.key.span()), |(name, _)| self.misspelt(name.span())));
         };
-        let repr = match Scalar::from_ident(name) {
-            Some(repr @ (Scalar::U8 | Scalar::U16 | Scalar::U32 | Scalar::U64)) => repr,
-            _ => return Err(syn::Error::new_spanned(name, "a fixed value is a `u8`, `u16`, `u32` or `u64`")),
+        let Some(repr @ (Scalar::U8 | Scalar::U16 | Scalar::U32 | Scalar::U64)) = Scalar::from_ident(name) else {
+            return Err(syn::Error::new_spanned(name, "a fixed value is a `u8`, `u16`, `u32` or `u64`"));
         };
         let number = self.integer(value)?;
         if repr.range().is_some_and(|(_, max)| i128::from(number) > max) {

@@ -22,7 +22,7 @@ pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnost
     match &message.body {
         Body::Struct(body) => structure(message, body, layout_known, errors),
         Body::Code(code) => {
-            values(code.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors)
+            values(code.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
         }
         Body::Union(union) => {
             values(union.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);

@@ -3,6 +3,8 @@
 //! Owns the arithmetic over offsets that the macro knows. A field of a named type is taken to end where the next thing
 //! begins: what the compiler alone knows is asserted by the generated code.
 
+use core::ops::Range;
+
 use proc_macro2::Span;
 use syn::Ident;
 
@@ -48,27 +50,46 @@ impl Thing {
 }
 
 pub(super) fn check(message: &Ident, body: &Struct, errors: &mut Diagnostics) {
-    if body.fields.iter().fold(false, |found, field| unplaced(field, errors) || found) {
+    let homeless =
+        body.fields.iter().filter(|field| is_unplaced(field)).inspect(|field| unplaced(field, errors)).count();
+    if homeless > 0 {
         return;
     }
     let mut things = things(body);
-    // A thing in a wrong place leaves a hole where it belongs; the hole is not a mistake of its own.
-    let mut displaced = Vec::new();
+    let mut displaced = Displaced::default();
     things.retain(|thing| !misaligned(thing, &mut displaced, errors));
     let ordered = overlaps(&things, &mut displaced, errors);
     let end = gaps(&ordered, &mut displaced, errors);
-    size(message, body, &ordered, end, &displaced, errors);
+    size(message, body, &ordered, end, &mut displaced, errors);
 }
 
-fn unplaced(field: &Field, errors: &mut Diagnostics) -> bool {
-    let counted = matches!(field.kind, Kind::Table { .. } | Kind::Directory { .. });
-    let unplaced = field.at.is_none() && !counted;
-    if unplaced {
-        let message =
-            format!("this message is laid out by hand, and `{}` has no place; add `#[wire(at = N)]`", field.ident);
-        errors.error_at(field.span, message);
+/// Things in a wrong place. Each leaves a hole where it belongs, and the hole is not a mistake of its own.
+#[derive(Default)]
+struct Displaced {
+    /// Where a misaligned thing stands, widened to the right places on both sides.
+    around: Vec<Range<usize>>,
+    /// The lengths of things that overlap others: each explains one hole, anywhere.
+    lens: Vec<usize>,
+}
+
+impl Displaced {
+    fn explain(&mut self, hole: Range<usize>) -> bool {
+        if self.around.iter().any(|around| around.start < hole.end && hole.start < around.end) {
+            return true;
+        }
+        let found = self.lens.iter().position(|&len| hole.len() <= len);
+        found.map(|index| self.lens.remove(index)).is_some()
     }
-    unplaced
+}
+
+fn is_unplaced(field: &Field) -> bool {
+    field.at.is_none() && !matches!(field.kind, Kind::Table { .. } | Kind::Directory { .. })
+}
+
+fn unplaced(field: &Field, errors: &mut Diagnostics) {
+    let message =
+        format!("this message is laid out by hand, and `{}` has no place; add `#[wire(at = N)]`", field.ident);
+    errors.error_at(field.span, message);
 }
 
 /// All that has a place, in the order of declaration.
@@ -114,7 +135,7 @@ fn extent(kind: &Kind) -> Extent {
     }
 }
 
-fn misaligned(thing: &Thing, displaced: &mut Vec<usize>, errors: &mut Diagnostics) -> bool {
+fn misaligned(thing: &Thing, displaced: &mut Displaced, errors: &mut Diagnostics) -> bool {
     let align = thing.extent.align;
     let below = thing.at - thing.at % align;
     if below == thing.at {
@@ -126,12 +147,13 @@ fn misaligned(thing: &Thing, displaced: &mut Vec<usize>, errors: &mut Diagnostic
         below.saturating_add(align)
     );
     errors.error_at(thing.span, message);
-    displaced.extend(thing.extent.len);
+    let above = below.saturating_add(align);
+    displaced.around.push(below..above.saturating_add(thing.extent.len.unwrap_or(0)));
     true
 }
 
 /// Reports every overlap, and returns what does not overlap, by offset.
-fn overlaps<'a>(things: &'a [Thing], displaced: &mut Vec<usize>, errors: &mut Diagnostics) -> Vec<&'a Thing> {
+fn overlaps<'a>(things: &'a [Thing], displaced: &mut Displaced, errors: &mut Diagnostics) -> Vec<&'a Thing> {
     let mut kept: Vec<&Thing> = Vec::with_capacity(things.len());
     // Counts come last, so that a count inside a field is the one that is wrong, whichever was declared first.
     let (counts, others): (Vec<_>, Vec<_>) = things.iter().partition(|thing| thing.is_count);
@@ -139,7 +161,7 @@ fn overlaps<'a>(things: &'a [Thing], displaced: &mut Vec<usize>, errors: &mut Di
         match kept.iter().find(|other| overlap(thing, other)) {
             Some(other) => {
                 errors.error_at(thing.span, format!("{} overlaps {}; move one of them", thing.shown(), other.shown()));
-                displaced.extend(thing.extent.len);
+                displaced.lens.extend(thing.extent.len);
             }
             None => kept.push(thing),
         }
@@ -154,10 +176,10 @@ fn overlap(one: &Thing, two: &Thing) -> bool {
 }
 
 /// Reports every gap between two things, and returns where the last one ends, if that is known.
-fn gaps(ordered: &[&Thing], displaced: &mut Vec<usize>, errors: &mut Diagnostics) -> Option<usize> {
+fn gaps(ordered: &[&Thing], displaced: &mut Displaced, errors: &mut Diagnostics) -> Option<usize> {
     let mut end = Some(0);
     for thing in ordered {
-        if let Some(from) = end.filter(|&end| end < thing.at && !explained(thing.at - end, displaced)) {
+        if let Some(from) = end.filter(|&end| end < thing.at && !displaced.explain(end..thing.at)) {
             let message = format!(
                 "bytes {from}..{} before {} are undeclared; add `reserved(at = {from}, len = {})`",
                 thing.at,
@@ -171,18 +193,12 @@ fn gaps(ordered: &[&Thing], displaced: &mut Vec<usize>, errors: &mut Diagnostics
     end
 }
 
-/// Whether the hole is where a displaced thing belongs; each explains one.
-fn explained(hole: usize, displaced: &mut Vec<usize>) -> bool {
-    let found = displaced.iter().position(|&len| hole <= len);
-    found.map(|index| displaced.remove(index)).is_some()
-}
-
 fn size(
     message: &Ident,
     body: &Struct,
     ordered: &[&Thing],
     end: Option<usize>,
-    displaced: &[usize],
+    displaced: &mut Displaced,
     errors: &mut Diagnostics,
 ) {
     let last = ordered.last();
@@ -200,7 +216,7 @@ fn size(
                 format!("`size = {size}` is too small: {} ends at byte {end}; write `size = {end}`", last.name);
             errors.error_at(body.size_span, message);
         }
-        (Some(end), _) if end < size && !displaced.iter().any(|&len| size - end <= len) => {
+        (Some(end), _) if end < size && !displaced.explain(end..size) => {
             let message = format!(
                 "bytes {end}..{size} at the end are undeclared; add `reserved(at = {end}, len = {})`, or write `size = {end}`",
                 size - end

@@ -92,6 +92,14 @@ fn the_messages_of_the_guide_are_accepted() {
 }
 
 #[test]
+fn the_library_is_found_where_the_user_says() {
+    let path = |input| accept(input).krate.to_token_stream().to_string().replace(' ', "");
+    assert_eq!(path(parse_quote! { struct M; }), "::netipc");
+    assert_eq!(path(parse_quote! { #[wire(crate = crate::ipc)] struct M; }), "crate::ipc");
+    assert_eq!(path(parse_quote! { #[wire(crate = ::other, open)] #[repr(u8)] enum M { Other(u8) } }), "::other");
+}
+
+#[test]
 fn natural_layouts_need_no_attribute() {
     let message = accept(parse_quote! {
         struct Reading {

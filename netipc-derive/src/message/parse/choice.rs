@@ -16,12 +16,12 @@ use crate::message::model::{Body, Code, CodeVariant, Field, Scalar, Style, Union
 const OTHER: &str = "Other";
 
 pub(super) fn parse(input: &DeriveInput, data: &DataEnum, attrs: &Attrs, errors: &mut Diagnostics) -> Option<Body> {
-    let repr = repr(input, errors);
     let variants: Vec<_> = data.variants.iter().collect();
     if variants.is_empty() {
         errors.error(&input.ident, "an enum without variants has no value to send; add a variant");
         return None;
     }
+    let repr = repr(input, errors);
     variants.iter().for_each(|variant| drop(attr::read(&variant.attrs, Place::Variant, errors)));
     let fields: Vec<_> = variants.iter().map(|variant| fields(variant, errors)).collect();
     // Values can be read without a width, but only a width says which of them fit.

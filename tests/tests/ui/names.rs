@@ -1,0 +1,12 @@
+use netipc::WireMessage;
+
+#[derive(WireMessage)]
+struct Clashes {
+    to_owned: u32,
+    finish: u32,
+    as_bytes: u32,
+    r#clone: u32,
+    fine: u32,
+}
+
+fn main() {}
