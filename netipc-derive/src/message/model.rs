@@ -246,7 +246,6 @@ pub(crate) struct CodeVariant {
     pub(crate) value: i128,
     /// The discriminant as written, or the name of the variant.
     pub(crate) value_span: Span,
-    pub(crate) docs: Vec<Attribute>,
 }
 
 /// An enum with data, always at natural layout.

@@ -15,6 +15,11 @@ use crate::buf::Writer;
 /// A value with a place of fixed size in a message.
 ///
 /// Derived types implement it through the derive; it is not meant to be implemented by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no layout on the wire",
+    label = "not a message, nor a type that one can hold",
+    note = "derive `WireMessage` for it, or use one of the field types of the guide"
+)]
 pub trait Cell: 'static {
     /// Bytes in the fixed part.
     const SIZE: usize;
@@ -30,6 +35,8 @@ pub trait Cell: 'static {
     const TEXT: Option<Class> = None;
     /// Whether offsets inside it count from its own first byte.
     const ORIGIN: bool = false;
+    /// Whether it can be proven without a slice of its own, inside another message.
+    const SPREADS: bool = true;
 
     /// The value that owns its parts.
     type Owned;

@@ -31,6 +31,10 @@ impl<E: Code> fmt::Debug for CodeView<E> {
     }
 }
 
+/// Proves that `cell`, at byte `at`, holds the value of a variant.
+///
+/// # Errors
+/// [`Rule::UnknownValue`].
 #[inline(always)]
 pub fn prove_code<E: Code>(cell: &[u8], at: usize) -> Result<(), DecodeError>
 where
@@ -39,6 +43,10 @@ where
     valid_code::<E>(cell).map_err(|rule| DecodeError::new(at, rule))
 }
 
+/// Whether `cell` holds the value of a variant.
+///
+/// # Errors
+/// [`Rule::UnknownValue`].
 #[inline(always)]
 pub fn valid_code<E: Code>(cell: &[u8]) -> Result<(), Rule>
 where
@@ -50,29 +58,35 @@ where
     }
 }
 
+/// The variant at a proven place.
 #[inline(always)]
 #[must_use]
 pub fn get_code<E: Code + Cell>(place: Place<'_, E>) -> E {
     read_code(place.cell())
 }
 
+/// The variant in a cell that is proven, or was written by us.
 #[inline(always)]
 #[must_use]
 pub fn read_code<E: Code>(cell: &[u8]) -> E {
     E::from_wire(<E::Repr as Scalar>::get(cell)).unwrap_or(E::FIRST)
 }
 
+/// Writes the value of a variant.
 #[inline(always)]
 pub fn write_code<E: Code>(code: E, cell: &mut [u8]) {
     store(cell, 0, code.to_wire().bytes().bytes());
 }
 
+/// Prints the name of a variant.
+///
 /// # Errors
 /// Those of the formatter.
 pub fn fmt_code<E: Code>(code: E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(code.name())
 }
 
+/// A builder for an open list of values.
 #[must_use]
 pub fn values<'p, 'w, E: Element>(list: OpenList<'p, 'w>) -> ValuesBuilder<'p, 'w, E> {
     ValuesBuilder::new(list)
@@ -97,11 +111,14 @@ impl<E: Code + Cell> Only<E> {
     const FIELDS: &'static [Field] = &[Field::new("value", 0, E::SIZE, Kind::Code(E::CODES))];
 }
 
+/// The layout of an enum that is a payload of its own.
 #[must_use]
 pub const fn code_layout<E: Code + Cell>() -> Layout {
     Layout::new(E::CODES.name, E::SIZE, E::ALIGN, Only::<E>::FIELDS)
 }
 
+/// Proves that a payload is one such integer.
+///
 /// # Errors
 /// A payload of another length, or a value without a variant.
 pub fn decode_code<E: Code + Cell>(payload: &[u8]) -> Result<CodeView<E>, DecodeError>
@@ -120,6 +137,8 @@ where
     Ok(CodeView(read_code(payload)))
 }
 
+/// Writes the integer at the start of `buffer`.
+///
 /// # Errors
 /// A buffer shorter than the integer.
 pub fn encode_code<E: Code + Cell>(code: E, buffer: &mut [u8]) -> Result<usize, EncodeError> {

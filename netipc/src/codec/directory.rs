@@ -21,6 +21,10 @@ use crate::buf::align_up;
 const AMPLIFICATION: usize = 4;
 
 /// What can stand in a directory: it has a slice of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't stand in a directory",
+    note = "a directory holds messages or `CString`s"
+)]
 pub trait Item: 'static {
     /// The value that owns its parts.
     type Owned;

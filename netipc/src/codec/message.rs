@@ -106,6 +106,10 @@ pub trait Builder<'w, M: Structure> {
 }
 
 /// A message with fields: what the derive writes of it. Not meant to be implemented by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no message with fields",
+    note = "derive `WireMessage` for a struct or an enum that carries data"
+)]
 pub trait Structure: Sized + 'static {
     /// The message, as declared.
     const NAME: &'static str;
@@ -228,6 +232,7 @@ impl<M: Structure> Cell for M {
     const TAIL: bool = M::Rules::TEXTS != 0 || M::Rules::OTHER_TAIL;
     const KIND: Kind = Kind::Message(M::LAYOUT);
     const ORIGIN: bool = true;
+    const SPREADS: bool = spreads::<M>();
 
     type Owned = M;
     type View<'a> = M::View<'a>;

@@ -209,7 +209,7 @@ impl Spans for () {
 }
 
 /// A string's first byte and the one behind its NUL.
-pub type Span = (usize, usize);
+pub(super) type Span = (usize, usize);
 
 impl<S: Spans> Spans for (Span, S) {
     #[inline(always)]

@@ -173,7 +173,7 @@ text_cells! {
     NulBytes, NulBytes, core::convert::identity;
 }
 
-impl<'w, M: Structure> Frame<'w, M> {
+impl<M: Structure> Frame<'_, M> {
     /// Sets the text whose slot is at byte `AT`, the field `INDEX` among those with a tail.
     #[inline(always)]
     pub fn text<K: TextCell, const AT: usize, const INDEX: u32>(&mut self, part: K::Part<'_>) {

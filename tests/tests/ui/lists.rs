@@ -4,16 +4,16 @@ use netipc::WireMessage;
 #[wire(size = 8)]
 struct TwoDirectories {
     #[wire(directory, count_at = 0, count = u32)]
-    first: Vec<String>,
+    first: Vec<CString>,
     #[wire(directory, count_at = 4, count = u32)]
-    second: Vec<String>,
+    second: Vec<CString>,
 }
 
 #[derive(WireMessage)]
 #[wire(size = 16, reserved(at = 4, len = 4))]
 struct Beside {
     #[wire(directory, count_at = 0, count = u32)]
-    items: Vec<String>,
+    items: Vec<CString>,
     #[wire(at = 8)]
     name: String,
 }
@@ -50,7 +50,7 @@ struct Natural {
 #[wire(size = 4)]
 struct TableOfText {
     #[wire(table, count_at = 0, count = u32)]
-    names: Vec<String>,
+    names: Vec<CString>,
 }
 
 #[derive(WireMessage)]
@@ -65,6 +65,13 @@ struct EachMessage {
 struct Placed {
     #[wire(directory, at = 8, count_at = 0, count = u32)]
     items: Vec<Label>,
+}
+
+#[derive(WireMessage)]
+#[wire(size = 4)]
+struct DirectoryOfText {
+    #[wire(directory, count_at = 0, count = u32)]
+    items: Vec<String>,
 }
 
 fn main() {}

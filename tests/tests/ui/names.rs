@@ -4,7 +4,7 @@ use netipc::WireMessage;
 struct Clashes {
     to_owned: u32,
     finish: u32,
-    as_bytes: u32,
+    new: u32,
     r#clone: u32,
     fine: u32,
 }

@@ -42,7 +42,7 @@ struct Slot {
 #[wire(size = 16)]
 struct Count {
     #[wire(directory, count_at = 4, count = u32)]
-    items: Vec<String>,
+    items: Vec<CString>,
     #[wire(at = 0)]
     generation: u64,
     #[wire(at = 8)]

@@ -10,7 +10,7 @@ struct Natural {
 #[wire(size = 4, tolerate(item_order))]
 struct Alone {
     #[wire(directory, count_at = 0, count = u32)]
-    items: Vec<String>,
+    items: Vec<CString>,
 }
 
 #[derive(WireMessage)]

@@ -37,6 +37,8 @@ struct Nested {
     none: [u8; 0],
     names: [String; 2],
     units: Vec<()>,
+    pair: (u8, u16),
+    arrays: Vec<[u8; 2]>,
 }
 
 #[derive(WireMessage)]

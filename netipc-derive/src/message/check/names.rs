@@ -7,17 +7,8 @@ use crate::message::model::Field;
 use crate::message::parse::bare;
 
 /// A generated method, and the type it is a method of, where `{}` is the message.
-const GENERATED: &[(&str, &str)] = &[
-    ("to_owned", "{}View"),
-    ("as_bytes", "{}View"),
-    ("clone", "{}View"),
-    ("fmt", "{}View"),
-    ("eq", "{}View"),
-    ("decode", "{}View"),
-    ("encode", "{}Builder"),
-    ("new", "{}Builder"),
-    ("finish", "{}Builder"),
-];
+const GENERATED: &[(&str, &str)] =
+    &[("to_owned", "{}View"), ("clone", "{}View"), ("fmt", "{}View"), ("new", "{}Builder"), ("finish", "{}Builder")];
 
 pub(super) fn check(message: &Ident, fields: &[Field], errors: &mut Diagnostics) {
     for (index, field) in fields.iter().enumerate() {

@@ -59,8 +59,8 @@ fn nesting(kind: &Kind, ty: &Type, errors: &mut Diagnostics) {
             Kind::Option(..) => {
                 errors.error(ty, "a list of options has no layout; wrap the Option in a message of its own");
             }
-            Kind::Tuple(parts) if parts.is_empty() => {
-                errors.error(ty, "a list of nothing could claim any length for free; send a count as u32");
+            Kind::Array { .. } => {
+                errors.error(ty, "a list of arrays has no layout; wrap the array in a message of its own");
             }
             inner => nesting(inner, element, errors),
         },
@@ -71,7 +71,12 @@ fn nesting(kind: &Kind, ty: &Type, errors: &mut Diagnostics) {
                 nesting(inner, inner_ty, errors);
             }
         }
-        Kind::Tuple(parts) => parts.iter().for_each(|(kind, ty)| nesting(kind, ty, errors)),
+        Kind::Tuple(_) => {
+            errors.error(ty, "the parts of a tuple have no names on the wire; make it a message with named fields");
+        }
+        Kind::Directory { element, element_ty, .. } if !matches!(**element, Kind::Named | Kind::CStr) => {
+            errors.error(element_ty, "a directory holds messages or CStrings; wrap this in a message of its own");
+        }
         Kind::Scalar(_)
         | Kind::Array { .. }
         | Kind::Utf8

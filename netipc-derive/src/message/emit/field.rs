@@ -197,17 +197,17 @@ impl Placed<'_> {
         match &self.field.kind {
             Kind::Table { count, .. } => {
                 let width = width(*count);
-                quote!(frame.table_of::<#cell, { #at }, #width, #index>(#owned);)
+                quote!(__frame.table_of::<#cell, { #at }, #width, #index>(#owned);)
             }
             Kind::Directory { count, .. } => {
                 let width = width(*count);
                 let (min, max) = self.each();
-                quote!(frame.directory_of::<#cell, { #at }, #width, #index>(#owned, (#min, #max));)
+                quote!(__frame.directory_of::<#cell, { #at }, #width, #index>(#owned, (#min, #max));)
             }
             kind if text && kind.is_text() => {
-                quote!(frame.text::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));)
+                quote!(__frame.text::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));)
             }
-            _ => quote!(frame.set::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));),
+            _ => quote!(__frame.set::<#cell, { #at }, #index>(<#cell as #private::Cell>::part(#owned));),
         }
     }
 
@@ -218,11 +218,11 @@ impl Placed<'_> {
         match &self.field.kind {
             Kind::Table { count, .. } | Kind::Directory { count, .. } => {
                 let width = width(*count);
-                quote!(#private::probe_count(fixed, #at, #width))
+                quote!(#private::probe_count(__fixed, #at, #width))
             }
             _ => {
                 let cell = self.cell(names);
-                quote!(#private::probe::<#cell, { #at }>(fixed))
+                quote!(#private::probe::<#cell, { #at }>(__fixed))
             }
         }
     }

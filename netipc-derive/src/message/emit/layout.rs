@@ -1,7 +1,8 @@
 //! Where fields stand: literal offsets as declared, or constants that the compiler works out where only it knows a size.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::Names;
 use super::field::{self, Placed, may_have_tail, wire_name};
@@ -168,4 +169,85 @@ pub(super) fn pad(names: &Names, layout: &mut Layout<'_>, end: &TokenStream) {
     let schema = quote!(#krate::codec::schema);
     layout.rules.push(quote!(#private::Zero<{ #end }, { __SIZE }>));
     layout.entries.push(quote!(#schema::Field::new("padding", #end, __SIZE - #end, #schema::Kind::Zero)));
+}
+
+/// What only the compiler can tell: the sizes of named types, and what they hold.
+pub(super) fn assertions(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
+    let mut assertions: TokenStream = layout.fields.iter().map(|placed| element_assertions(names, placed)).collect();
+    if !body.placed {
+        return assertions;
+    }
+    let private = &names.private;
+    let taken = taken(body);
+    for placed in &layout.fields {
+        if is_counted(&placed.field.kind) || known(&placed.field.kind) {
+            continue;
+        }
+        let start = placed.field.at.unwrap_or_default();
+        let next = taken.iter().copied().filter(|&at| at > start).min().or(body.size).unwrap_or_default();
+        let (at, next, cell) = (&placed.at, number(next), placed.cell(names));
+        let wrong_size = format!(
+            "`{}` does not end where the next part of the layout begins: correct the offsets, or reserve what is between",
+            wire_name(&placed.field.ident)
+        );
+        let misaligned =
+            format!("`{}` is misaligned: its offset is no multiple of its alignment", wire_name(&placed.field.ident));
+        let ty = &placed.field.ty;
+        assertions.extend(quote_spanned! {ty.span()=>
+            const _: () = ::core::assert!(#at + <#cell as #private::Cell>::SIZE == #next, #wrong_size);
+            const _: () = ::core::assert!(#at % <#cell as #private::Cell>::ALIGN == 0, #misaligned);
+        });
+    }
+    assertions
+}
+
+/// The first byte of everything in a layout by hand.
+fn taken(body: &Struct) -> Vec<usize> {
+    let fields = body.fields.iter().filter_map(|field| match &field.kind {
+        Kind::Table { count_at, .. } | Kind::Directory { count_at, .. } => Some(*count_at),
+        _ => field.at,
+    });
+    let constants = body.fixed.iter().map(|fixed| fixed.at);
+    fields.chain(constants).chain(body.reserved.iter().map(|reserved| reserved.at)).collect()
+}
+
+/// Whether the macro itself has checked where a field ends.
+fn known(kind: &Kind) -> bool {
+    matches!(kind, Kind::Scalar(_) | Kind::Utf8 | Kind::CStr | Kind::Bytes { .. })
+}
+
+/// What may stand inside a message, and in a list.
+pub(super) fn element_assertions(names: &Names, placed: &Placed<'_>) -> TokenStream {
+    let mut assertions = TokenStream::new();
+    collect(names, &placed.field.kind, &placed.field.ty, false, &mut assertions);
+    assertions
+}
+
+fn collect(names: &Names, kind: &Kind, ty: &syn::Type, in_list: bool, assertions: &mut TokenStream) {
+    let private = &names.private;
+    match kind {
+        Kind::Option(inner, ty) => collect(names, inner, ty, false, assertions),
+        Kind::List(inner, ty) => collect(names, inner, ty, true, assertions),
+        Kind::Named => {
+            assertions.extend(quote_spanned! {ty.span()=>
+                const _: () = ::core::assert!(
+                    <#ty as #private::Cell>::SPREADS,
+                    "a message with a directory, a table or tolerances stands alone or in a directory, not inside another one",
+                );
+            });
+            if in_list {
+                assertions.extend(quote_spanned! {ty.span()=>
+                    const _: () = ::core::assert!(
+                        <#ty as #private::Cell>::SIZE > 0,
+                        "a list of elements without size could claim any length for free; send a count as u32",
+                    );
+                    const _: () = ::core::assert!(
+                        <#ty as #private::Cell>::SIZE % <#ty as #private::Cell>::ALIGN == 0,
+                        "the size of a list's elements is a multiple of their alignment: reserve bytes at their end",
+                    );
+                });
+            }
+        }
+        _ => {}
+    }
 }

@@ -36,6 +36,7 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
     let inherent = inherent::emit(names, &table);
     let to_owned = to_owned(names, body);
     let consts = &layout.consts;
+    let assertions = layout::assertions(names, body, &layout);
     quote! {
         #[doc = #view_head]
         #[doc = ""]
@@ -51,6 +52,7 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
 
         const _: () = {
             #consts
+            #assertions
             #structure
 
             #[automatically_derived]
@@ -146,7 +148,7 @@ fn structure(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
             #[inline(always)]
             #[allow(unused_variables)]
             fn check(
-                fixed: &[::core::primitive::u8],
+                __fixed: &[::core::primitive::u8],
             ) -> ::core::result::Result<(), #private::Breach> {
                 #check
                 ::core::result::Result::Ok(())
@@ -154,7 +156,7 @@ fn structure(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
 
             #[inline(always)]
             #[allow(unused_variables)]
-            fn fill(&self, frame: &mut #private::Frame<'_, Self>) {
+            fn fill(&self, __frame: &mut #private::Frame<'_, Self>) {
                 #(#fill)*
             }
 
@@ -202,8 +204,8 @@ fn check(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
         let at = &placed.at;
         let value = placed.probe(names);
         let measure = match placed.field.kind {
-            Kind::Scalar(_) => quote!(value),
-            _ => quote!(value.len()),
+            Kind::Scalar(_) => quote!(__value),
+            _ => quote!(__value.len()),
         };
         let bounds =
             [(&placed.field.min, quote!(>=), quote!(BelowMin)), (&placed.field.max, quote!(<=), quote!(AboveMax))];
@@ -212,9 +214,9 @@ fn check(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
             let text = bound.to_token_stream().to_string();
             checks.extend(quote! {
                 {
-                    let value = #value;
-                    let holds: ::core::primitive::bool = #measure #relation #bound;
-                    if !holds {
+                    let __value = #value;
+                    let __holds: ::core::primitive::bool = #measure #relation #bound;
+                    if !__holds {
                         return ::core::result::Result::Err(#private::Breach {
                             at: #at,
                             rule: #krate::codec::Rule::#rule(#text),

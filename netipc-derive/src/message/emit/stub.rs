@@ -3,13 +3,23 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Path};
+use syn::{Data, DeriveInput, Path, Type};
+
+/// Whether the item may have no size, which the traits ask for.
+fn unsized_tail(data: &Data) -> bool {
+    match data {
+        Data::Struct(data) => {
+            data.fields.iter().last().is_some_and(|field| matches!(field.ty, Type::TraitObject(_) | Type::Slice(_)))
+        }
+        Data::Enum(_) | Data::Union(_) => false,
+    }
+}
 
 /// The names that the item's uses need: a view and a builder without fields, and the traits.
 ///
 /// Nothing for generic items: their uses would need the generics.
 pub(crate) fn stub(input: &DeriveInput, krate: &Path) -> TokenStream {
-    if !input.generics.params.is_empty() || matches!(input.data, Data::Union(_)) {
+    if !input.generics.params.is_empty() || matches!(input.data, Data::Union(_)) || unsized_tail(&input.data) {
         return TokenStream::new();
     }
     let (vis, message) = (&input.vis, &input.ident);

@@ -64,6 +64,8 @@ pub(super) fn emit(names: &Names, body: &Union, message_docs: &[Attribute]) -> T
     let builder_head = format!("Writes a [`{text}`] in place, one of its variants.");
     let new = format!("Begins a [`{text}`] at the start of `buffer`.");
     let krate = &names.krate;
+    let assertions: TokenStream =
+        laid.iter().flat_map(|laid| laid.fields()).map(|placed| layout::element_assertions(names, placed)).collect();
     quote! {
         #[doc = #view_head]
         #[doc = ""]
@@ -81,6 +83,7 @@ pub(super) fn emit(names: &Names, body: &Union, message_docs: &[Attribute]) -> T
 
         const _: () = {
             #consts
+            #assertions
             #structure
 
             #[automatically_derived]
@@ -227,7 +230,7 @@ fn structure(
             let ident = &placed.field.ident;
             placed.write(names, &quote!(#ident), false)
         });
-        quote!(Self::#ident #pattern => { frame.variant::<#repr>(#tag); #(#writes)* })
+        quote!(Self::#ident #pattern => { __frame.variant::<#repr>(#tag); #(#writes)* })
     });
     quote! {
         #[automatically_derived]
@@ -267,7 +270,7 @@ fn structure(
             }
 
             #[inline]
-            fn fill(&self, frame: &mut #private::Frame<'_, Self>) {
+            fn fill(&self, __frame: &mut #private::Frame<'_, Self>) {
                 match self {
                     #(#fill)*
                 }
@@ -306,15 +309,15 @@ fn debug(names: &Names, laid: &[Laid<'_>], of_any: &TokenStream) -> TokenStream 
             }
         });
         match laid.variant.style {
-            Style::Named => quote!(#view::#ident #pattern => f.debug_struct(#name) #(#fields)* .finish(),),
-            Style::Tuple => quote!(#view::#ident #pattern => f.debug_tuple(#name) #(#fields)* .finish(),),
-            Style::Unit => quote!(#view::#ident => f.write_str(#name),),
+            Style::Named => quote!(#view::#ident #pattern => __f.debug_struct(#name) #(#fields)* .finish(),),
+            Style::Tuple => quote!(#view::#ident #pattern => __f.debug_tuple(#name) #(#fields)* .finish(),),
+            Style::Unit => quote!(#view::#ident => __f.write_str(#name),),
         }
     });
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Debug for #view #of_any {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
                     #(#arms)*
                 }

@@ -164,12 +164,7 @@ fn check_other(other: &Variant, last: Option<&Variant>, repr: Option<Scalar>, er
 fn code_variants(variants: &[&Variant], values: Vec<Option<Value>>) -> Vec<CodeVariant> {
     let known = variants.iter().zip(values).filter_map(|(variant, value)| Some((variant, value?)));
     known
-        .map(|(variant, Value { value, span })| CodeVariant {
-            ident: variant.ident.clone(),
-            value,
-            value_span: span,
-            docs: docs(&variant.attrs),
-        })
+        .map(|(variant, Value { value, span })| CodeVariant { ident: variant.ident.clone(), value, value_span: span })
         .collect()
 }
 
