@@ -21,6 +21,7 @@ pub fn snapshot_rows(pool: &[Snapshot]) -> Vec<Box<dyn Row>> {
         copy_row(pool.first().map(netdata::encoded).unwrap_or_default()),
         row::<_, by_hand::ByHand>(pool),
         row::<_, netipc::Netdata>(pool),
+        row::<_, netipc::Builder>(pool),
         row::<_, netipc::Natural>(pool),
         row::<_, rkyv::SnapshotCodec>(pool),
         row::<_, rkyv_bytes::SnapshotCodec>(pool),

@@ -80,6 +80,60 @@ impl Contender<data::Snapshot> for Netdata {
     }
 }
 
+/// The same bytes, written in place from borrowed parts, as a handler writes a reply.
+pub struct Builder {
+    data: data::Snapshot,
+    codec: Codec<wire::Snapshot>,
+}
+
+impl Contender<data::Snapshot> for Builder {
+    const NAME: &'static str = "netipc (Netdata layout, built in place)";
+    type Owned = wire::Snapshot;
+
+    fn new(data: &data::Snapshot) -> Self {
+        Self { data: data.clone(), codec: Netdata::new(data).0 }
+    }
+
+    fn encode(&mut self) -> usize {
+        let data = opaque(&self.data);
+        let mut reply = wire::Snapshot::builder(&mut self.codec.bytes);
+        reply.systemd_enabled(data.systemd_enabled).generation(data.generation);
+        let mut items = reply.items(data.items.len());
+        for item in &data.items {
+            items.push(|to| {
+                to.hash(item.hash)
+                    .options(item.options)
+                    .enabled(item.enabled)
+                    .name(item.name.as_bytes())
+                    .path(item.path.as_bytes())
+            });
+        }
+        self.codec.len = reply.finish().unwrap();
+        black_box(&self.codec.bytes[..self.codec.len]).len()
+    }
+
+    fn prove(&mut self) -> u64 {
+        wire::Snapshot::decode(self.codec.payload()).unwrap().items().len() as u64
+    }
+
+    fn touch(&mut self) -> u64 {
+        let view = wire::Snapshot::decode(self.codec.payload()).unwrap();
+        let digests = view.items().map(|item| {
+            digest(item.hash(), item.options(), item.enabled(), item.name().as_bytes(), item.path().as_bytes())
+        });
+        checksum(view.systemd_enabled(), view.generation(), digests)
+    }
+
+    fn owned(&mut self) -> wire::Snapshot {
+        self.encode();
+        wire::Snapshot::decode_owned(self.codec.payload()).unwrap()
+    }
+
+    fn checksum(owned: &wire::Snapshot) -> u64 {
+        Netdata::checksum(owned)
+    }
+}
+
 /// The snapshot as somebody writes it who does not think about layout.
 #[derive(Clone, Debug, WireMessage)]
 pub struct Snapshot {

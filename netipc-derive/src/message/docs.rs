@@ -1,6 +1,6 @@
 //! The layout as a table, for the docs of generated items.
 
-use std::fmt::Write;
+use core::fmt::Write;
 
 use quote::ToTokens;
 use syn::Expr;

@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
     #[inline]
     #[must_use]
     pub fn spent() -> Self {
-        Self { base: (&mut []).as_mut_ptr(), capacity: 0, len: usize::MAX, peak: 0, buffer: PhantomData }
+        Self { base: ptr::NonNull::dangling().as_ptr(), capacity: 0, len: usize::MAX, peak: 0, buffer: PhantomData }
     }
 
     /// The bytes claimed so far, beyond the end of the buffer too.
@@ -232,10 +232,11 @@ unsafe fn copy_text(text: &[u8], target: *mut u8) {
 unsafe fn copy_thrice<const N: usize>(text: &[u8], target: *mut u8) {
     let last = text.len() - N;
     for at in [0, last.min(N), last] {
-        // SAFETY: `at + N <= text.len()`, because `at <= last`.
-        let block = unsafe { text.as_ptr().add(at).cast::<[u8; N]>().read() };
+        let source = text.as_ptr().wrapping_add(at).cast::<[u8; N]>();
+        // SAFETY: `at + N <= text.len()`, because `at <= last`; a byte array has no alignment.
+        let block = unsafe { source.read() };
         // SAFETY: the same, for the target.
-        unsafe { target.add(at).cast::<[u8; N]>().write(block) };
+        unsafe { target.wrapping_add(at).cast::<[u8; N]>().write(block) };
     }
 }
 

@@ -90,6 +90,9 @@ pub(super) enum Form {
     Directory,
 }
 
+/// Lowers the offsets of one entry, at a byte, by a number.
+type Lower = fn(&mut Writer<'_>, usize, u32);
+
 /// A list that is being filled.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -108,7 +111,7 @@ pub(super) struct Open {
     /// The shortest and the longest text that an item may hold.
     each: (usize, usize),
     /// Lowers the offsets of one entry.
-    lower: Option<fn(&mut Writer<'_>, usize, u32)>,
+    lower: Option<Lower>,
     /// The message that the list is in.
     layout: &'static Layout,
 }
@@ -424,7 +427,7 @@ impl<'w, M: Structure> Frame<'w, M> {
         self.begin_tail(index, cell_at);
         let before = self.core.out.writer.len();
         let origin = self.core.out.origin;
-        let (align, stride, lower): (_, _, Option<fn(&mut Writer<'_>, usize, u32)>) = match form {
+        let (align, stride, lower): (_, _, Option<Lower>) = match form {
             Form::Directory => (1, 8, None),
             Form::Table => (8, E::SIZE, if E::TAIL { Some(E::lower) } else { None }),
             Form::List => (E::ALIGN, E::SIZE, if E::TAIL { Some(E::lower) } else { None }),

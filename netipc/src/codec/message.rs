@@ -72,6 +72,7 @@ impl Tolerate {
 
 /// A rule over values that the fixed part of a message breaks.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "generated code makes it")]
 pub struct Breach {
     /// The first byte of the field.
     pub at: usize,
@@ -156,6 +157,7 @@ pub trait Structure: Sized + 'static {
 }
 
 /// Whether `M` can stand inside another message: its proof needs no slice of its own.
+#[must_use]
 pub const fn spreads<M: Structure>() -> bool {
     !M::TOLERATE.any() && M::Rules::SPREADS
 }

@@ -419,6 +419,9 @@ impl<'a, I: Item + ?Sized> Entries<'a, I> {
 }
 
 /// Where a getter of an enum with data ends up when no variant has the tag: the proof let no such tag pass.
+///
+/// # Panics
+/// Always; it can't be reached.
 #[cold]
 #[expect(clippy::panic, reason = "can't be reached: the proof of a tag is that one variant has it")]
 pub fn no_variant() -> ! {

@@ -2,6 +2,12 @@
 //!
 //! A message's rules are a list `(First, (Second, (.., ())))`. The proof walks it once; a getter walks down the same
 //! list to its field. There is no second place where an offset could be written differently.
+#![expect(
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::exhaustive_structs,
+    reason = "named by generated code alone; every error is the rule that does not hold"
+)]
 
 use core::marker::PhantomData;
 

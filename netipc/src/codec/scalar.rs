@@ -137,8 +137,8 @@ impl Scalar for bool {
 impl Cell for bool {
     const SIZE: usize = 1;
     const ALIGN: usize = 1;
-    const PLAIN: bool = false;
-    const TAIL: bool = false;
+    const PLAIN: Self = false;
+    const TAIL: Self = false;
     const KIND: Kind = Kind::Bool;
 
     cell_of_scalar!(bool);

@@ -334,7 +334,9 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, {} bytes fixed", self.name, self.size)?;
         let rows = |f: &mut fmt::Formatter<'_>, fields: &[Field]| {
-            fields.iter().filter(|field| field.size > 0).try_for_each(|field| {
+            let mut fields: Vec<_> = fields.iter().filter(|field| field.size > 0).collect();
+            fields.sort_by_key(|field| field.at);
+            fields.into_iter().try_for_each(|field| {
                 write!(f, "{:>6} {:>4}  {:<20} {}", field.at, field.size, field.name, field.kind)?;
                 field.min.map_or(Ok(()), |min| write!(f, ", min {min}"))?;
                 field.max.map_or(Ok(()), |max| write!(f, ", max {max}"))?;

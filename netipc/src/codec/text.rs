@@ -17,15 +17,18 @@ use crate::buf::Writer;
 
 /// Stands for `Vec<u8>` in a layout's rules.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Bytes {}
 
 /// Stands for `Vec<u8>` with `nul` in a layout's rules: a NUL behind the bytes, interior ones tolerated.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum NulBytes {}
 
 /// Bytes that are text as a rule, though nothing proves it: printed lossily, compared as bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "bytes and nothing else, made by whoever has some")]
 pub struct ByteStr<'a>(pub &'a [u8]);
 
 impl<'a> ByteStr<'a> {

@@ -68,10 +68,13 @@ fn entry(names: &Names, placed: &Placed<'_>) -> TokenStream {
         _ => (quote!(<#cell as #private::Cell>::SIZE), quote!(<#cell as #private::Cell>::KIND)),
     };
     let bound = |bound: &Option<syn::Expr>| {
-        bound.as_ref().map_or(quote!(::core::option::Option::None), |bound| {
-            let text = bound.to_token_stream().to_string();
-            quote!(::core::option::Option::Some(#text))
-        })
+        bound.as_ref().map_or_else(
+            || quote!(::core::option::Option::None),
+            |bound| {
+                let text = bound.to_token_stream().to_string();
+                quote!(::core::option::Option::Some(#text))
+            },
+        )
     };
     let (min, max) = (bound(&placed.field.min), bound(&placed.field.max));
     quote!(#schema::Field::new(#name, #at, #size, #kind).within(#min, #max))
