@@ -1,4 +1,43 @@
-//! netipc.
+//! Typed IPC between the programs of one machine.
+//!
+//! A message is declared once, as a struct. The derive makes of it:
+//!
+//! - a codec whose every byte is fixed by the declaration and checked by the compiler,
+//! - a view (`ReadingView`): `Copy`, zero-copy, made only by proving a whole payload, with getters that can't fail,
+//! - a builder (`ReadingBuilder`): writes in place, without heap and without offsets,
+//! - a description (`Reading::LAYOUT`) and one number for it (`Reading::FINGERPRINT`).
+//!
+//! ```
+//! use netipc::WireMessage;
+//!
+//! #[derive(Debug, Clone, PartialEq, WireMessage)]
+//! pub struct Reading {
+//!     pub sensor: String,
+//!     pub celsius: f64,
+//!     pub tags: Vec<String>,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let reading = Reading { sensor: "roof".into(), celsius: 21.5, tags: vec!["outdoor".into()] };
+//! let payload = reading.to_vec()?;
+//!
+//! let view = Reading::decode(&payload)?;
+//! assert_eq!(view.sensor(), "roof");
+//! assert_eq!(view.tags().get(0), Some("outdoor"));
+//! assert_eq!(view.to_owned(), reading);
+//!
+//! let mut buffer = [0; 256];
+//! let mut reply = Reading::builder(&mut buffer);
+//! reply.sensor("roof").celsius(21.5);
+//! reply.tags(1).push("outdoor");
+//! let len = reply.finish()?;
+//! assert_eq!(buffer[..len], payload);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
+//! guide shows every attribute. [`wire`] has the envelope that such payloads travel in.
 
 // Generated code names the crate; inside it, this is how.
 extern crate self as netipc;
@@ -10,4 +49,7 @@ pub mod private;
 pub mod wire;
 
 pub use codec::{DecodeError, EncodeError, WireMessage};
+/// Makes a struct or an enum a message: its codec, its view and its builder.
+///
+/// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;

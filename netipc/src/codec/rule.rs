@@ -487,11 +487,19 @@ pub struct Tagged<R, V>(PhantomData<(R, V)>);
 pub struct Variant<const TAG: i128, R>(PhantomData<R>);
 
 /// An integer that tells variants apart.
-pub trait Tag: Cell {
+///
+/// Sealed: proof and getters both ask it, and have to get the same answer.
+pub trait Tag: Cell + sealed::Sealed {
     /// The tag that a cell holds.
     fn tag(cell: &[u8]) -> i128;
     /// The tag that was written at byte `at`.
     fn written(writer: &Writer<'_>, at: usize) -> i128;
+}
+
+pub(super) mod sealed {
+    /// Implemented for the integers, here and nowhere else.
+    #[expect(unnameable_types, reason = "that is the point of a seal")]
+    pub trait Sealed {}
 }
 
 /// A list of variants.

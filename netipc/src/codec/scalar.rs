@@ -10,6 +10,7 @@ use super::message::Image;
 use super::prove::Prover;
 use super::proven::Place;
 use super::rule::Tag;
+use super::rule::sealed::Sealed;
 use super::schema::Kind;
 use crate::buf::Writer;
 
@@ -105,6 +106,8 @@ numbers!(Float: f32, f64);
 
 macro_rules! tags {
     ($($type:ident),*) => {$(
+        impl Sealed for $type {}
+
         impl Tag for $type {
             #[inline(always)]
             fn tag(cell: &[u8]) -> i128 {
