@@ -54,6 +54,7 @@ pub enum CgroupOfApp {
 
 /// What is known of one process.
 #[derive(Debug, Clone, PartialEq, Eq, WireMessage)]
+#[expect(clippy::duplicated_attributes, reason = "two reserved parts of one length are no duplicates")]
 #[wire(size = 60, fixed(at = 0, u16 = 1), reserved(at = 20, len = 4), reserved(at = 58, len = 2))]
 #[wire(tolerate(string_order, dirty_gaps))]
 #[wire(require(status == AppStatus::Known || (orchestrator == Orchestrator::Unknown

@@ -66,6 +66,7 @@ pub struct Label {
 
 /// What is known of one cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, WireMessage)]
+#[expect(clippy::duplicated_attributes, reason = "two reserved parts of one length are no duplicates")]
 #[wire(size = 28, fixed(at = 0, u16 = 1), reserved(at = 6, len = 2), reserved(at = 26, len = 2))]
 #[wire(tolerate(string_order, dirty_gaps))]
 #[wire(require(status == CgroupStatus::Known

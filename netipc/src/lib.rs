@@ -53,3 +53,11 @@ pub use codec::{DecodeError, EncodeError, WireMessage};
 ///
 /// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+pub struct Guide;

@@ -36,7 +36,7 @@ const KNOWN: [Known; 8] = [
 ];
 
 /// Payloads as Netdata's own encoders write it: what they are, and their bytes.
-const CAPTURED: [(&str, &str); 3] =
+const SHOWN: [(&str, &str); 3] =
     [("snapshot", SNAPSHOT), ("cgroups-lookup", CGROUPS_LOOKUP), ("apps-lookup", APPS_LOOKUP)];
 
 const SNAPSHOT: &str = "010000000300000001000000000000002a00000000000000000000004b0000005000000022000000780000002e000000\

@@ -1,13 +1,13 @@
-//! Writing in place: the state under every builder.
+//! Writing in place: what is written so far, and how far a message has come in it.
 //!
 //! The fixed part is put together beside the buffer and copied in when it is complete, so scalars may be set in any
 //! order and as often as one likes, and rules over them never look at memory that a peer shares. Text goes straight
 //! into the buffer. Text that is set before an earlier neighbour moves up when that one comes; behind a list nothing
 //! moves any more, and setting such a field too late is an error that `finish` reports.
 
-use super::cell::{Cell, load_u32, narrow, store, store_slot, widen};
+use super::cell::{load_u32, narrow, store, store_slot, widen};
 use super::error::{EncodeError, Rule as Broken};
-use super::message::{Image, Structure, imprint};
+use super::message::Structure;
 use super::rule::Rules;
 use super::schema::Layout;
 use crate::buf::{Writer, align_up};
@@ -19,7 +19,7 @@ const fn bit(index: u32) -> u64 {
 
 /// The bits of all fields before `index`.
 #[inline(always)]
-const fn below(index: u32) -> u64 {
+pub(super) const fn below(index: u32) -> u64 {
     if index >= u64::BITS { u64::MAX } else { (1 << index) - 1 }
 }
 
@@ -33,12 +33,12 @@ pub struct Output<'w> {
     pub(crate) writer: Writer<'w>,
     /// Where the slice begins that alignment and directories count from.
     pub(crate) origin: usize,
-    fault: Option<EncodeError>,
+    pub(super) fault: Option<EncodeError>,
 }
 
 impl<'w> Output<'w> {
     #[inline(always)]
-    const fn new(writer: Writer<'w>, origin: usize) -> Self {
+    pub(super) const fn new(writer: Writer<'w>, origin: usize) -> Self {
         Self { writer, origin, fault: None }
     }
 
@@ -57,7 +57,7 @@ impl<'w> Output<'w> {
     }
 
     #[inline(always)]
-    fn put_back(&mut self, inner: Self) {
+    pub(super) fn put_back(&mut self, inner: Self) {
         self.writer = inner.writer;
         if self.fault.is_none() {
             self.fault = inner.fault;
@@ -91,29 +91,29 @@ pub(super) enum Form {
 }
 
 /// Lowers the offsets of one entry, at a byte, by a number.
-type Lower = fn(&mut Writer<'_>, usize, u32);
+pub(super) type Lower = fn(&mut Writer<'_>, usize, u32);
 
 /// A list that is being filled.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) form: Form,
     /// Where the fixed part has its slot or count.
-    cell_at: usize,
+    pub(super) cell_at: usize,
     /// Bytes of the count on the wire.
-    width: usize,
+    pub(super) width: usize,
     /// The cursor before any padding.
-    before: usize,
+    pub(super) before: usize,
     /// The first entry.
     pub(super) start: usize,
     pub(super) stride: usize,
-    reserved: usize,
+    pub(super) reserved: usize,
     pub(super) pushed: usize,
     /// The shortest and the longest text that an item may hold.
-    each: (usize, usize),
+    pub(super) each: (usize, usize),
     /// Lowers the offsets of one entry.
-    lower: Option<Lower>,
+    pub(super) lower: Option<Lower>,
     /// The message that the list is in.
-    layout: &'static Layout,
+    pub(super) layout: &'static Layout,
 }
 
 impl Open {
@@ -133,9 +133,9 @@ pub struct Core<'w> {
     /// Where offsets count from.
     pub(super) base: usize,
     /// The fields with a tail that are set, by their indices.
-    set: u64,
+    pub(super) set: u64,
     /// Fields below can't be set any more.
-    floor: u32,
+    pub(super) floor: u32,
     pub(super) open: Option<Open>,
 }
 
@@ -248,13 +248,13 @@ impl<'w> Core<'w> {
 
     /// What stands in for a core that is being worked on elsewhere.
     #[inline(always)]
-    fn spent() -> Self {
+    pub(super) fn spent() -> Self {
         Self::new(Output::new(Writer::spent(), 0), 0, 0)
     }
 
     /// Closes the open list, and writes its count into the fixed part.
     #[inline(always)]
-    fn close_list(&mut self, fixed: &mut [u8]) {
+    pub(super) fn close_list(&mut self, fixed: &mut [u8]) {
         let Some(open) = self.open.take() else { return };
         if open.pushed != open.reserved {
             *self = core::mem::replace(self, Self::spent()).close_up(&open);
@@ -298,213 +298,5 @@ impl<'w> Core<'w> {
             }
         }
         self
-    }
-}
-
-/// A message that is being written.
-#[derive(Debug)]
-pub struct Frame<'w, M: Structure> {
-    pub(super) core: Core<'w>,
-    image: M::Image,
-}
-
-impl<'w, M: Structure> Frame<'w, M> {
-    const ALL: u64 = M::Rules::TEXTS | M::Rules::TAILS;
-
-    /// A message that fills `buffer` from its first byte on.
-    #[inline]
-    #[must_use]
-    pub fn root(buffer: &'w mut [u8]) -> Self {
-        let mut writer = Writer::new(buffer);
-        writer.skip(M::SIZE);
-        Self::new(Core::new(Output::new(writer, 0), 0, 0))
-    }
-
-    #[inline(always)]
-    pub(super) const fn new(core: Core<'w>) -> Self {
-        Self { core, image: M::BLANK }
-    }
-
-    /// Sets the cell at byte `AT`, the field `INDEX` among those with a tail.
-    #[inline(always)]
-    pub fn set<K: Cell, const AT: usize, const INDEX: u32>(&mut self, part: K::Part<'_>) {
-        if K::TAIL {
-            self.begin_tail(INDEX, AT);
-        }
-        let (at, base) = (self.core.at + AT, self.core.base);
-        if let Some(cell) = self.image.bytes_mut().get_mut(AT..AT + K::SIZE) {
-            K::write(part, cell, at, base, &mut self.core.out);
-        }
-    }
-
-    /// Begins a variant of an enum that carries data: clears what another one left, and writes the tag.
-    #[inline(always)]
-    pub fn variant<R: Cell>(&mut self, tag: R::Part<'_>) {
-        if self.core.set != 0 {
-            self.core.out.fail(M::LAYOUT, 0, Broken::SetTooLate);
-        }
-        self.image = M::BLANK;
-        self.set::<R, 0, 0>(tag);
-    }
-
-    /// Sets the text whose slot is at byte `AT`, the field `INDEX` among those with a tail.
-    #[inline(always)]
-    pub(super) fn set_text<const AT: usize, const INDEX: u32>(&mut self, text: &[u8], nul: bool) {
-        let core = &mut self.core;
-        let in_order = core.set >> INDEX == 0 && core.floor <= INDEX && core.open.is_none();
-        if in_order && (M::Rules::TAILS & !core.set & below(INDEX)) == 0 {
-            let start = core.out.writer.len();
-            if nul {
-                core.out.writer.append_with_nul(text);
-            } else {
-                core.out.writer.append(text);
-            }
-            core.mark(INDEX);
-            if let Some(cell) = self.image.bytes_mut().get_mut(AT..) {
-                store_slot(cell, start - core.base, text.len());
-            }
-        } else {
-            *self = self.spare().set_text_late(AT, INDEX, text, nul);
-        }
-    }
-
-    /// Text that does not come in order: what stands behind it moves up.
-    #[cold]
-    #[inline(never)]
-    fn set_text_late(mut self, at: usize, index: u32, text: &[u8], nul: bool) -> Self {
-        self.core.close_list(self.image.bytes_mut());
-        let tails = M::Rules::TAILS & !self.core.set & below(index);
-        if tails != 0 {
-            self = self.settle(u64::BITS - tails.leading_zeros());
-        }
-        if index < self.core.floor || M::Rules::TAILS & self.core.set & !below(index) != 0 {
-            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
-        } else {
-            self.core.splice::<M>(self.image.bytes_mut(), at, index, text, nul);
-        }
-        self
-    }
-
-    /// Makes sure that a field with a tail of its own can begin now.
-    #[inline(always)]
-    fn begin_tail(&mut self, index: u32, at: usize) {
-        self.core.close_list(self.image.bytes_mut());
-        if Self::ALL & !self.core.set & below(index) != 0 {
-            *self = self.spare().settle(index);
-        }
-        if self.core.set >> index != 0 || index < self.core.floor {
-            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
-        }
-        self.core.mark(index);
-        self.core.floor = index + 1;
-    }
-
-    /// Gives every field below `limit` that nobody set what stands in its tail.
-    #[cold]
-    #[inline(never)]
-    fn settle(mut self, limit: u32) -> Self {
-        M::Rules::settle::<M>(self.image.bytes_mut(), &mut self.core, limit);
-        self.core.floor = self.core.floor.max(limit);
-        self
-    }
-
-    /// The frame, to be worked on elsewhere and put back.
-    #[inline(always)]
-    fn spare(&mut self) -> Self {
-        core::mem::replace(self, Self::new(Core::spent()))
-    }
-
-    /// Opens the list whose slot or count is at byte `cell_at`, with room for `reserved` entries.
-    #[inline(always)]
-    pub(super) fn open<E: Cell>(
-        &mut self,
-        form: Form,
-        index: u32,
-        cell_at: usize,
-        width: usize,
-        reserved: usize,
-    ) -> &mut Core<'w> {
-        self.begin_tail(index, cell_at);
-        let before = self.core.out.writer.len();
-        let origin = self.core.out.origin;
-        let (align, stride, lower): (_, _, Option<Lower>) = match form {
-            Form::Directory => (1, 8, None),
-            Form::Table => (8, E::SIZE, if E::TAIL { Some(E::lower) } else { None }),
-            Form::List => (E::ALIGN, E::SIZE, if E::TAIL { Some(E::lower) } else { None }),
-        };
-        let start = if reserved == 0 { before } else { origin.saturating_add(align_up(before - origin, align)) };
-        self.core.out.writer.zero_to(start);
-        self.core.out.writer.skip(reserved.saturating_mul(stride));
-        // What would not even fit the address space is refused as too large at the end; no entry is written.
-        let reserved = if self.core.out.writer.len() == usize::MAX { 0 } else { reserved };
-        self.core.open = Some(Open {
-            form,
-            cell_at,
-            width,
-            before,
-            start,
-            stride,
-            reserved,
-            pushed: 0,
-            each: (0, usize::MAX),
-            lower,
-            layout: M::LAYOUT,
-        });
-        &mut self.core
-    }
-
-    /// Completes the fixed part and writes it.
-    #[inline(always)]
-    pub(super) fn close(&mut self) {
-        self.complete();
-        self.core.out.writer.put(self.core.at, self.image.bytes());
-    }
-
-    #[inline(always)]
-    fn complete(&mut self) {
-        self.core.close_list(self.image.bytes_mut());
-        if self.core.set & Self::ALL != Self::ALL {
-            *self = self.spare().settle(u64::BITS);
-        }
-        if let Err((at, rule)) = M::Rules::valid(self.image.bytes()) {
-            self.core.out.fail(M::LAYOUT, at, rule);
-        } else if let Err(breach) = M::check(self.image.bytes()) {
-            self.core.out.fail(M::LAYOUT, breach.at, breach.rule);
-        }
-    }
-
-    /// Completes the fixed part, which is a cell of another one.
-    #[inline(always)]
-    pub(super) fn close_into(mut self, cell: &mut [u8], out: &mut Output<'w>) {
-        self.complete();
-        imprint(self.image.bytes(), cell);
-        out.put_back(self.core.out);
-    }
-
-    /// The bytes that the message needs, complete or not.
-    pub(super) fn needed(&mut self) -> usize {
-        self.complete();
-        self.core.out.writer.needed()
-    }
-
-    /// Completes the message.
-    ///
-    /// # Errors
-    /// [`EncodeError::Invalid`] where a rule does not hold, [`EncodeError::Overflow`] where the buffer is too small,
-    /// [`EncodeError::TooLarge`] beyond 32-bit offsets.
-    #[inline]
-    pub fn finish(&mut self) -> Result<usize, EncodeError> {
-        self.close();
-        if let Some(fault) = self.core.out.fault {
-            return Err(fault);
-        }
-        let writer = &self.core.out.writer;
-        if u32::try_from(writer.needed()).is_err() {
-            return Err(EncodeError::TooLarge(writer.needed()));
-        }
-        if !writer.fits() {
-            return Err(EncodeError::Overflow { needed: writer.needed() });
-        }
-        Ok(writer.len())
     }
 }

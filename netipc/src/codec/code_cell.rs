@@ -9,9 +9,9 @@ use super::error::{DecodeError, EncodeError, Rule};
 use super::list::{Element, OpenList, RecordsBuilder, ValuesBuilder};
 use super::message::Image;
 use super::proven::Place;
-use super::rule::Tag;
 use super::scalar::Scalar;
 use super::schema::{Field, Kind, Layout};
+use super::tagged::Tag;
 
 /// An enum without data that was a payload of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,13 +6,15 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 use std::ffi::CString;
 
-use super::build::{Core, Form, Frame};
+use super::build::{Core, Form};
 use super::cell::{slot, widen};
 use super::error::{Amplified, DecodeError, Rule as Broken};
+use super::frame::Frame;
 use super::list::{OpenList, RecordsBuilder};
 use super::message::{Structure, prove_whole};
 use super::prove::{Prover, check_no_nul, check_zero};
 use super::proven::{Entries, Fields, Whole};
+use super::rule::sealed::Sealed;
 use super::rule::{self, Spans, unsigned};
 use super::schema::Kind;
 use crate::buf::align_up;
@@ -185,6 +187,11 @@ fn strict_gap(area: &[u8], end: usize, start: usize, packed: usize) -> Result<()
         return Err(DecodeError::new(packed + end, Broken::Misplaced { expected, found: start }));
     }
     check_zero(area.get(end..start).unwrap_or_default(), packed + end)
+}
+
+impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usize, const MAX: usize, I: Item> Sealed
+    for Rule<COUNT_AT, WIDTH, INDEX, MIN, MAX, I>
+{
 }
 
 impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usize, const MAX: usize, I: Item>

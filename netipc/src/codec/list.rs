@@ -3,9 +3,10 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::build::{Core, Form, Frame, Output};
+use super::build::{Core, Form, Output};
 use super::cell::{Cell, Extent, load_u32, shown, store_slot};
 use super::error::DecodeError;
+use super::frame::Frame;
 use super::message::{Builder, Image, Structure};
 use super::prove::Prover;
 use super::proven::{Place, Rows};

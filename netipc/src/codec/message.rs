@@ -3,9 +3,10 @@
 use core::fmt;
 
 use super::WireMessage;
-use super::build::{Core, Frame, Output};
+use super::build::{Core, Output};
 use super::cell::{Cell, store};
 use super::error::{Amplified, DecodeError, Rule};
+use super::frame::Frame;
 use super::prove::Prover;
 use super::proven::Place;
 use super::rule::Rules;

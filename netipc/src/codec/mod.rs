@@ -12,6 +12,7 @@ mod code;
 mod code_cell;
 mod directory;
 mod error;
+mod frame;
 mod layout;
 mod list;
 mod message;
@@ -22,6 +23,7 @@ mod rule;
 mod scalar;
 pub mod schema;
 mod table;
+mod tagged;
 mod text;
 
 pub use cell::Extent;
@@ -37,7 +39,7 @@ use schema::Layout;
 /// What [`crate::private`] shows of this module.
 #[doc(hidden)]
 pub(crate) mod private {
-    pub use super::build::{Core, Frame, Output};
+    pub use super::build::{Core, Output};
     pub use super::cell::{Cell, Class, Shown, probe, shown};
     pub use super::code::Code;
     pub use super::code_cell::{
@@ -45,14 +47,16 @@ pub(crate) mod private {
         values, write_code,
     };
     pub use super::directory::{Item, Rule as Directory};
+    pub use super::frame::Frame;
     pub use super::layout::{align_up, largest};
     pub use super::list::{Element, OpenList, Pushed};
     pub use super::message::{Breach, Builder, Image, Structure, Tolerate, blank, spreads};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
-    pub use super::rule::{Constant, Field, Rule, Rules, Spans, Tag, Tagged, Text, Variant, Variants, Version, Zero};
+    pub use super::rule::{Constant, Field, Rule, Rules, Spans, Text, Version, Zero};
     pub use super::scalar::Scalar;
     pub use super::table::{Rule as Table, probe_count};
+    pub use super::tagged::{Tag, Tagged, Variant, Variants};
     pub use super::text::{Bytes, NulBytes, TextCell};
 }
 

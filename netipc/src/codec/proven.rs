@@ -15,8 +15,9 @@ use super::error::DecodeError;
 use super::list::Element;
 use super::message::{self, Structure};
 use super::option;
-use super::rule::{Field, Rules, Tag, Tagged, Text, Variant, Variants, unsigned};
+use super::rule::{Field, Rules, Text, unsigned};
 use super::table;
+use super::tagged::{Tag, Tagged, Variant, Variants};
 
 /// A proven value of `K`.
 ///
@@ -209,33 +210,43 @@ impl<'a, M: Structure, R: Tag, V: Variants, T> Fields<'a, M, (Tagged<R, V>, T)> 
     #[inline(always)]
     #[must_use]
     pub fn head(self) -> OneOf<'a, M, V> {
-        OneOf { tag: R::tag(self.fixed()), bytes: self.bytes, at: self.at, variants: PhantomData }
+        OneOf { tag: Some(R::tag(self.fixed())), bytes: self.bytes, at: self.at, variants: PhantomData }
     }
 }
 
-/// A variant among `V`, unless it is one that was asked for before.
+/// The variant that a tag names, if it is among `V`.
 #[derive(Debug)]
 pub struct OneOf<'a, M, V> {
-    tag: i128,
+    /// None once the variant that it named was passed by: the proof stopped there too.
+    tag: Option<i128>,
     bytes: &'a [u8],
     at: usize,
     variants: PhantomData<fn() -> (M, V)>,
 }
+
+impl<M, V> Clone for OneOf<'_, M, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M, V> Copy for OneOf<'_, M, V> {}
 
 impl<'a, M: Structure, R: Rules, T, const TAG: i128> OneOf<'a, M, (Variant<TAG, R>, T)> {
     /// The fields of the first variant, if it is that one.
     #[inline(always)]
     #[must_use]
     pub fn head(&self) -> Option<Fields<'a, M, R>> {
-        // The proof went by the same tag to the same rules.
-        (self.tag == TAG).then_some(Fields { bytes: self.bytes, at: self.at, rules: PhantomData })
+        // The proof went by the same tag to the same rules: those of the first variant that has it.
+        (self.tag == Some(TAG)).then_some(Fields { bytes: self.bytes, at: self.at, rules: PhantomData })
     }
 
     /// The variants behind the first.
     #[inline(always)]
     #[must_use]
-    pub const fn tail(self) -> OneOf<'a, M, T> {
-        OneOf { tag: self.tag, bytes: self.bytes, at: self.at, variants: PhantomData }
+    pub fn tail(self) -> OneOf<'a, M, T> {
+        let tag = self.tag.filter(|&tag| tag != TAG);
+        OneOf { tag, bytes: self.bytes, at: self.at, variants: PhantomData }
     }
 }
 

@@ -18,8 +18,21 @@ use super::message::Structure;
 use super::prove::{Prover, check_no_nul, check_nul, check_utf8, check_zero};
 use crate::buf::Writer;
 
-/// One rule of a layout.
-pub trait Rule: 'static {
+/// Keeps rules to those that are written here and beside their views: the proof and the getters of a message both ask
+/// them, and have to get the same answer.
+pub(super) mod sealed {
+    /// Implemented in this library and nowhere else.
+    #[expect(unnameable_types, reason = "that is the point of a seal")]
+    pub trait Sealed {}
+
+    impl Sealed for () {}
+    impl<H: Sealed, T: Sealed> Sealed for (H, T) {}
+}
+
+use sealed::Sealed;
+
+/// One rule of a layout. Sealed.
+pub trait Rule: Sealed + 'static {
     /// The strings to keep apart, with this one's added.
     type With<S: Spans>: Spans;
     /// Whether the rule can be kept without a slice of the message's own.
@@ -74,8 +87,8 @@ pub trait Rule: 'static {
     }
 }
 
-/// A list of rules.
-pub trait Rules: 'static {
+/// A list of rules. Sealed.
+pub trait Rules: Sealed + 'static {
     /// See [`Rule::SPREADS`].
     const SPREADS: bool;
     /// See [`Rule::OTHER_TAIL`].
@@ -245,6 +258,8 @@ fn in_field<M: Structure>(error: DecodeError, at: usize) -> DecodeError {
 #[derive(Debug)]
 pub struct Field<const AT: usize, const INDEX: u32, K>(PhantomData<K>);
 
+impl<const AT: usize, const INDEX: u32, K: Cell> Sealed for Field<AT, INDEX, K> {}
+
 impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
     type With<S: Spans> = S;
     const OTHER_TAIL: bool = K::TAIL;
@@ -336,6 +351,8 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Text<AT, INDEX, K> {
     }
 }
 
+impl<const AT: usize, const INDEX: u32, K: Cell> Sealed for Text<AT, INDEX, K> {}
+
 impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
     type With<S: Spans> = (Span, S);
     const TAIL: Option<(u32, bool)> = Some((INDEX, true));
@@ -401,6 +418,8 @@ impl<const VERSION: u16> Version<VERSION> {
     }
 }
 
+impl<const VERSION: u16> Sealed for Version<VERSION> {}
+
 impl<const VERSION: u16> Rule for Version<VERSION> {
     type With<S: Spans> = S;
 
@@ -422,6 +441,8 @@ impl<const VERSION: u16> Rule for Version<VERSION> {
 /// An unsigned integer of `WIDTH` bytes at byte `AT` that is always `VALUE`.
 #[derive(Debug)]
 pub struct Constant<const AT: usize, const WIDTH: usize, const VALUE: u64>;
+
+impl<const AT: usize, const WIDTH: usize, const VALUE: u64> Sealed for Constant<AT, WIDTH, VALUE> {}
 
 impl<const AT: usize, const WIDTH: usize, const VALUE: u64> Rule for Constant<AT, WIDTH, VALUE> {
     type With<S: Spans> = S;
@@ -459,6 +480,8 @@ pub(super) fn unsigned(fixed: &[u8], at: usize, width: usize) -> u64 {
 #[derive(Debug)]
 pub struct Zero<const AT: usize, const END: usize>;
 
+impl<const AT: usize, const END: usize> Sealed for Zero<AT, END> {}
+
 impl<const AT: usize, const END: usize> Rule for Zero<AT, END> {
     type With<S: Spans> = S;
 
@@ -475,115 +498,5 @@ impl<const AT: usize, const END: usize> Rule for Zero<AT, END> {
             check_zero(fixed.get(AT..END).unwrap_or_default(), at + AT).map_err(|error| in_field::<M>(error, AT))?;
         }
         Ok(spans)
-    }
-}
-
-/// An enum that carries data: a tag of the integer `R`, then the fields of one of the variants `V`.
-#[derive(Debug)]
-pub struct Tagged<R, V>(PhantomData<(R, V)>);
-
-/// The variant with the tag `TAG`, whose fields are `R`.
-#[derive(Debug)]
-pub struct Variant<const TAG: i128, R>(PhantomData<R>);
-
-/// An integer that tells variants apart.
-///
-/// Sealed: proof and getters both ask it, and have to get the same answer.
-pub trait Tag: Cell + sealed::Sealed {
-    /// The tag that a cell holds.
-    fn tag(cell: &[u8]) -> i128;
-    /// The tag that was written at byte `at`.
-    fn written(writer: &Writer<'_>, at: usize) -> i128;
-}
-
-pub(super) mod sealed {
-    /// Implemented for the integers, here and nowhere else.
-    #[expect(unnameable_types, reason = "that is the point of a seal")]
-    pub trait Sealed {}
-}
-
-/// A list of variants.
-pub trait Variants: 'static {
-    /// Whether any variant has a tail.
-    const TAIL: bool;
-    /// Proves the variant that `tag` names.
-    fn prove<M: Structure>(
-        tag: i128,
-        fixed: &[u8],
-        at: usize,
-        base: usize,
-        prover: &mut Prover<'_>,
-    ) -> Result<(), DecodeError>;
-    /// See [`Rule::valid`].
-    fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)>;
-    /// Lowers the offsets of the variant that `tag` names.
-    fn lower(tag: i128, writer: &mut Writer<'_>, at: usize, by: u32);
-}
-
-impl Variants for () {
-    const TAIL: bool = false;
-
-    fn prove<M: Structure>(tag: i128, _: &[u8], at: usize, _: usize, _: &mut Prover<'_>) -> Result<(), DecodeError> {
-        Err(DecodeError::new(at, Broken::UnknownValue(tag)).within(M::NAME, "tag"))
-    }
-
-    fn valid(tag: i128, _: &[u8]) -> Result<(), (usize, Broken)> {
-        Err((0, Broken::UnknownValue(tag)))
-    }
-
-    fn lower(_: i128, _: &mut Writer<'_>, _: usize, _: u32) {}
-}
-
-impl<const TAG: i128, R: Rules, T: Variants> Variants for (Variant<TAG, R>, T) {
-    const TAIL: bool = R::OTHER_TAIL || R::TEXTS != 0 || T::TAIL;
-
-    #[inline]
-    fn prove<M: Structure>(
-        tag: i128,
-        fixed: &[u8],
-        at: usize,
-        base: usize,
-        prover: &mut Prover<'_>,
-    ) -> Result<(), DecodeError> {
-        const { assert!(R::SPREADS) };
-        if tag == TAG {
-            R::prove::<M, ()>(fixed, at, base, prover, ())
-        } else {
-            T::prove::<M>(tag, fixed, at, base, prover)
-        }
-    }
-
-    fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)> {
-        if tag == TAG { R::valid(fixed) } else { T::valid(tag, fixed) }
-    }
-
-    fn lower(tag: i128, writer: &mut Writer<'_>, at: usize, by: u32) {
-        if tag == TAG { R::lower(writer, at, by) } else { T::lower(tag, writer, at, by) }
-    }
-}
-
-impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
-    type With<S: Spans> = S;
-    const OTHER_TAIL: bool = V::TAIL;
-
-    #[inline]
-    fn prove<M: Structure, S: Spans>(
-        fixed: &[u8],
-        at: usize,
-        base: usize,
-        prover: &mut Prover<'_>,
-        spans: S,
-    ) -> Result<S, DecodeError> {
-        const { assert!(R::SIZE <= M::SIZE) };
-        V::prove::<M>(R::tag(fixed), fixed, at, base, prover)?;
-        Ok(spans)
-    }
-
-    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
-        V::valid(R::tag(fixed), fixed)
-    }
-
-    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
-        V::lower(R::written(writer, at), writer, at, by);
     }
 }

@@ -9,9 +9,9 @@ use super::list::Element;
 use super::message::Image;
 use super::prove::Prover;
 use super::proven::Place;
-use super::rule::Tag;
 use super::rule::sealed::Sealed;
 use super::schema::Kind;
+use super::tagged::Tag;
 use crate::buf::Writer;
 
 /// A value of fixed size that is its own view.

@@ -3,13 +3,15 @@
 
 use core::marker::PhantomData;
 
-use super::build::{Form, Frame};
+use super::build::Form;
 use super::cell::Extent;
 use super::error::{DecodeError, Rule as Broken};
+use super::frame::Frame;
 use super::list::{OpenList, RecordsBuilder, Table};
 use super::message::{Structure, prove_spread};
 use super::prove::Prover;
 use super::proven::Fields;
+use super::rule::sealed::Sealed;
 use super::rule::{self, Rules, Spans, unsigned};
 use crate::buf::align_up;
 
@@ -47,6 +49,11 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, E: Structure> 
         }
         Ok(())
     }
+}
+
+impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, E: Structure> Sealed
+    for Rule<COUNT_AT, WIDTH, INDEX, E>
+{
 }
 
 impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, E: Structure> rule::Rule

@@ -5,9 +5,10 @@ use core::fmt;
 use core::ops::Deref;
 use std::ffi::CString;
 
-use super::build::{Frame, Output};
+use super::build::Output;
 use super::cell::{Cell, Class, Extent, load_u32, store_slot};
 use super::error::DecodeError;
+use super::frame::Frame;
 use super::list::Element;
 use super::message::Structure;
 use super::prove::Prover;
