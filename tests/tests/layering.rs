@@ -74,8 +74,8 @@ impl Plan {
     }
 
     fn breaches(&self, file: &Source) -> Vec<String> {
-        // The front page, or entry points: they join the rooms.
-        let Some(room) = file.room() else { return Vec::new() };
+        // The front page, or entry points: they join the rooms. Tests of the derive quote the code of its users.
+        let Some(room) = file.room().filter(|_| !file.path.ends_with("/tests.rs")) else { return Vec::new() };
         let Some((_, allowed)) = self.0.iter().find(|(known, _)| *known == room) else {
             return vec![format!("{}: docs/architecture.md has no row for the room `{room}`", file.path)];
         };
@@ -241,6 +241,7 @@ fn an_import_against_the_plan_is_caught_however_it_is_written() {
     }
     let fine = [
         ("netipc/src/lib.rs", "pub use crate::wire::Header;"),
+        ("netipc/src/codec/tests.rs", "parse_quote!(crate = crate::ipc)"),
         ("netipc/src/codec/text.rs", "use crate::buf::{Reader, Writer}; use super::wire;"),
         ("netipc/src/codec/text.rs", "// use crate::wire::Header;\n/* crate::wire /* */ crate::wire */"),
         ("netipc/src/codec/text.rs", "const A: &str = \"crate::wire\"; const B: &str = r#\" \" crate::wire\"#;"),

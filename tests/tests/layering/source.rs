@@ -118,7 +118,7 @@ impl Source {
         let before = |n: usize| index.checked_sub(n).map_or("", |index| self.text(index));
         match before(1) {
             "$" => false,
-            "::" => !is_word(before(2)) && before(2) != ">",
+            "::" => before(2) == "use" || !is_word(before(2)) && before(2) != ">",
             _ => true,
         }
     }
