@@ -57,7 +57,7 @@ pub(super) fn classify(ty: &Type, errors: &mut Diagnostics) -> Option<Kind> {
         Type::Reference(reference) => borrowed(reference),
         Type::Ptr(_) => "a pointer means nothing to a peer; own the data",
         Type::Slice(_) => "a slice is unsized; use a Vec",
-        Type::BareFn(_) => "a function cannot be sent; send the data that it needs",
+        Type::FnPtr(_) => "a function cannot be sent; send the data that it needs",
         Type::TraitObject(_) | Type::ImplTrait(_) => {
             "a trait has no layout; name a type, or an enum of the types it can be"
         }

@@ -15,8 +15,9 @@ use super::message::{Structure, prove_whole};
 use super::prove::{Prover, check_no_nul, check_zero};
 use super::proven::{Entries, Fields, Whole};
 use super::rule::sealed::Sealed;
-use super::rule::{self, Spans, unsigned};
+use super::rule::{self, unsigned};
 use super::schema::Kind;
+use super::spans::Spans;
 use crate::buf::align_up;
 
 /// How much larger than its payload an owned copy may be (docs/protocol.md, section 5.1).

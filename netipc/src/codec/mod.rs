@@ -22,6 +22,7 @@ mod proven;
 mod rule;
 mod scalar;
 pub mod schema;
+mod spans;
 mod table;
 mod tagged;
 mod text;
@@ -53,8 +54,9 @@ pub(crate) mod private {
     pub use super::message::{Breach, Builder, Image, Structure, Tolerate, blank, spreads};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
-    pub use super::rule::{Constant, Field, Rule, Rules, Spans, Text, Version, Zero};
+    pub use super::rule::{Constant, Field, Rule, Rules, Text, Version, Zero};
     pub use super::scalar::Scalar;
+    pub use super::spans::Spans;
     pub use super::table::{Rule as Table, probe_count};
     pub use super::tagged::{Tag, Tagged, Variant, Variants};
     pub use super::text::{Bytes, NulBytes, TextCell};

@@ -16,6 +16,7 @@ use super::cell::{Cell, Class, load_u32, slot, widen};
 use super::error::{DecodeError, Rule as Broken};
 use super::message::Structure;
 use super::prove::{Prover, check_no_nul, check_nul, check_utf8, check_zero};
+use super::spans::{Span, Spans};
 use crate::buf::Writer;
 
 /// Keeps rules to those that are written here and beside their views: the proof and the getters of a message both ask
@@ -211,30 +212,6 @@ impl<H: Rule, T: Rules> Rules for (H, T) {
     fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
         H::lower(writer, at, by);
         T::lower(writer, at, by);
-    }
-}
-
-/// Strings that must not share bytes with the next one.
-pub trait Spans: Copy {
-    /// Whether none of them touches `start..end`.
-    fn clear_of(self, start: usize, end: usize) -> bool;
-}
-
-impl Spans for () {
-    #[inline(always)]
-    fn clear_of(self, _: usize, _: usize) -> bool {
-        true
-    }
-}
-
-/// A string's first byte and the one behind its NUL.
-pub(super) type Span = (usize, usize);
-
-impl<S: Spans> Spans for (Span, S) {
-    #[inline(always)]
-    fn clear_of(self, start: usize, end: usize) -> bool {
-        let ((other_start, other_end), rest) = self;
-        (end <= other_start || other_end <= start) && rest.clear_of(start, end)
     }
 }
 

@@ -12,7 +12,8 @@ use super::message::{Structure, prove_spread};
 use super::prove::Prover;
 use super::proven::Fields;
 use super::rule::sealed::Sealed;
-use super::rule::{self, Rules, Spans, unsigned};
+use super::rule::{self, Rules, unsigned};
+use super::spans::Spans;
 use crate::buf::align_up;
 
 /// A table of `E` whose count of `WIDTH` bytes stands at byte `COUNT_AT`.

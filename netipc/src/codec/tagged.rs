@@ -11,7 +11,8 @@ use super::error::{DecodeError, Rule as Broken};
 use super::message::Structure;
 use super::prove::Prover;
 use super::rule::sealed::Sealed;
-use super::rule::{Rule, Rules, Spans};
+use super::rule::{Rule, Rules};
+use super::spans::Spans;
 use crate::buf::Writer;
 
 /// An enum that carries data: a tag of the integer `R`, then the fields of one of the variants `V`.
