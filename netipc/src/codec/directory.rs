@@ -37,6 +37,8 @@ pub trait Item: 'static {
     const KIND: Kind;
     /// Whether copies of it can be larger than its bytes.
     const AMPLIFIES: bool;
+    /// Whether its proof looks at every byte of it, which items that overlap can't afford.
+    const SCANS: bool;
 
     /// Proves that `bytes` are one item from the first to the last; text within `min..=max` bytes.
     ///
@@ -61,6 +63,7 @@ impl<M: Structure> Item for M {
     type View<'a> = M::View<'a>;
     const KIND: Kind = Kind::Message(M::LAYOUT);
     const AMPLIFIES: bool = M::TOLERATE.item_overlap;
+    const SCANS: bool = <M::Rules as rule::Rules>::SCANS;
 
     #[inline(always)]
     fn prove(bytes: &[u8], exact: bool, _: usize, _: usize) -> Result<(), DecodeError> {
@@ -92,6 +95,7 @@ impl Item for CString {
     type View<'a> = &'a core::ffi::CStr;
     const KIND: Kind = Kind::CStr;
     const AMPLIFIES: bool = false;
+    const SCANS: bool = true;
 
     #[inline]
     fn prove(bytes: &[u8], _: bool, min: usize, max: usize) -> Result<(), DecodeError> {
@@ -200,6 +204,7 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usi
 {
     type With<S: Spans> = S;
     const SPREADS: bool = false;
+    const SCANS: bool = true;
     const TAIL: Option<(u32, bool)> = Some((INDEX, false));
 
     #[inline(always)]
@@ -213,6 +218,10 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usi
         const {
             assert!(COUNT_AT + WIDTH <= M::SIZE, "a count reaches beyond the fixed part");
             assert!(!I::AMPLIFIES, "items that hold overlapping items could multiply without bound");
+            assert!(
+                !M::TOLERATE.item_overlap || !I::SCANS,
+                "items that overlap are proven without a look at their text"
+            );
             assert!(
                 <M::Rules as rule::Rules>::TEXTS == 0 && <M::Rules as rule::Rules>::TAILS.count_ones() == 1,
                 "beside a directory nothing else can vary in length: put the rest into a message of its own"

@@ -40,6 +40,8 @@ pub trait Rule: Sealed + 'static {
     const SPREADS: bool = true;
     /// Whether it owns a tail that is neither text nor a directory or table.
     const OTHER_TAIL: bool = false;
+    /// Whether its proof looks at every byte of a tail.
+    const SCANS: bool = false;
     /// The field's place among those with a tail, and whether it is text; none without a tail.
     const TAIL: Option<(u32, bool)> = None;
 
@@ -94,6 +96,8 @@ pub trait Rules: Sealed + 'static {
     const SPREADS: bool;
     /// See [`Rule::OTHER_TAIL`].
     const OTHER_TAIL: bool;
+    /// See [`Rule::SCANS`].
+    const SCANS: bool;
     /// One bit for each field with a tail that is text.
     const TEXTS: u64;
     /// One bit for each other field with a tail.
@@ -124,6 +128,7 @@ pub trait Rules: Sealed + 'static {
 impl Rules for () {
     const SPREADS: bool = true;
     const OTHER_TAIL: bool = false;
+    const SCANS: bool = false;
     const TEXTS: u64 = 0;
     const TAILS: u64 = 0;
 
@@ -167,6 +172,7 @@ const fn bit(tail: Option<(u32, bool)>, text: bool) -> u64 {
 impl<H: Rule, T: Rules> Rules for (H, T) {
     const SPREADS: bool = H::SPREADS && T::SPREADS;
     const OTHER_TAIL: bool = H::OTHER_TAIL || T::OTHER_TAIL;
+    const SCANS: bool = H::SCANS || T::SCANS;
     const TEXTS: u64 = bit(H::TAIL, true) | T::TEXTS;
     const TAILS: u64 = bit(H::TAIL, false) | T::TAILS;
 
@@ -240,6 +246,7 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Sealed for Field<AT, INDEX, K> 
 impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
     type With<S: Spans> = S;
     const OTHER_TAIL: bool = K::TAIL;
+    const SCANS: bool = K::TAIL;
     const TAIL: Option<(u32, bool)> = if K::TAIL { Some((INDEX, false)) } else { None };
 
     #[inline(always)]
@@ -332,6 +339,7 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Sealed for Text<AT, INDEX, K> {
 
 impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
     type With<S: Spans> = (Span, S);
+    const SCANS: bool = matches!(Self::CLASS, Class::Utf8 | Class::CStr);
     const TAIL: Option<(u32, bool)> = Some((INDEX, true));
 
     #[inline(always)]

@@ -62,6 +62,7 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, E: Structure> 
 {
     type With<S: Spans> = S;
     const SPREADS: bool = false;
+    const SCANS: bool = true;
     const TAIL: Option<(u32, bool)> = Some((INDEX, false));
 
     #[inline(always)]

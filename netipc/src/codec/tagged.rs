@@ -99,6 +99,7 @@ impl<const TAG: i128, R: Rules, T: Variants> Variants for (Variant<TAG, R>, T) {
 impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
     type With<S: Spans> = S;
     const OTHER_TAIL: bool = V::TAIL;
+    const SCANS: bool = V::TAIL;
 
     #[inline]
     fn prove<M: Structure, S: Spans>(

@@ -181,6 +181,17 @@ pub(super) fn assertions(names: &Names, body: &Struct, layout: &Layout<'_>) -> T
         return assertions;
     }
     let private = &names.private;
+    for placed in &layout.fields {
+        if let (Kind::Directory { element_ty, .. }, Some(_)) = (&placed.field.kind, body.tolerate.item_overlap) {
+            let item = placed.cell(names);
+            assertions.extend(quote_spanned! {element_ty.span()=>
+                const _: () = ::core::assert!(
+                    !<#item as #private::Item>::SCANS,
+                    "items that may overlap are proven in O(1) each: numbers and `Vec<u8>` only, no String, CString, list or table",
+                );
+            });
+        }
+    }
     let taken = taken(body);
     for placed in &layout.fields {
         if is_counted(&placed.field.kind) || known(&placed.field.kind) {
