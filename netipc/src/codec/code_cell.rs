@@ -25,7 +25,10 @@ impl<E> CodeView<E> {
     }
 }
 
-impl<E: Code> fmt::Debug for CodeView<E> {
+impl<E: Code> fmt::Debug for CodeView<E>
+where
+    E::Repr: Tag,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_code(self.0, f)
     }
@@ -82,8 +85,17 @@ pub fn write_code<E: Code>(code: E, cell: &mut [u8]) {
 ///
 /// # Errors
 /// Those of the formatter.
-pub fn fmt_code<E: Code>(code: E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(code.name())
+pub fn fmt_code<E: Code>(code: E, f: &mut fmt::Formatter<'_>) -> fmt::Result
+where
+    E::Repr: Tag,
+{
+    let name = code.name();
+    let value = <E::Repr as Tag>::tag(code.to_wire().bytes().bytes());
+    if E::CODES.values.iter().any(|&(known, of)| known == name && of == value) {
+        f.write_str(name)
+    } else {
+        write!(f, "{name}({value})")
+    }
 }
 
 /// A builder for an open list of values.

@@ -41,8 +41,14 @@ impl Laid<'_> {
         }
     }
 
+    /// Binds each field by its name.
     fn pattern(&self) -> TokenStream {
-        self.braces(&self.idents().iter().map(|ident| quote!(#ident)).collect::<Vec<_>>())
+        let idents = self.idents();
+        match self.variant.style {
+            Style::Named => quote!({ #(#idents),* }),
+            Style::Tuple => quote!((#(#idents),*)),
+            Style::Unit => TokenStream::new(),
+        }
     }
 }
 
