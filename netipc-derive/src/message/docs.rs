@@ -80,8 +80,10 @@ fn by_hand(table: &mut String, body: &Struct) {
         rows.push((at, size, field.ident.unraw().to_string(), holds(field)));
     }
     rows.sort_by_key(|row| row.0);
-    for (at, size, name, holds) in rows {
-        let size = if size == 0 { String::from("its size") } else { size.to_string() };
+    let ends: Vec<_> = rows.iter().skip(1).map(|row| row.0).chain(body.size).collect();
+    for ((at, size, name, holds), end) in rows.into_iter().zip(ends) {
+        // What the macro can't know reaches up to the next part: the compiler checks that.
+        let size = if size == 0 { end.saturating_sub(at) } else { size };
         let _ = writeln!(table, "| {at} | {size} | `{name}` | {holds} |");
     }
 }

@@ -24,6 +24,12 @@ pub struct Writer<'a> {
     buffer: PhantomData<&'a mut [u8]>,
 }
 
+// SAFETY: a writer is as exclusive as the `&mut [u8]` that it stands for (invariant 1); which thread writes doesn't matter.
+unsafe impl Send for Writer<'_> {}
+
+// SAFETY: through a shared reference it only reads, and nothing in this process writes meanwhile (invariant 1).
+unsafe impl Sync for Writer<'_> {}
+
 impl<'a> Writer<'a> {
     /// Writes into `buffer`, from its first byte on.
     #[inline]
@@ -128,7 +134,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Zeros from the cursor up to `end`, as far as the buffer goes.
-    fn zero_bytes_to(&self, end: usize) {
+    fn zero_bytes_to(&mut self, end: usize) {
         for at in self.len..end.min(self.capacity) {
             // SAFETY: `at < capacity` (invariant 1).
             unsafe { self.base.wrapping_add(at).write(0) };
@@ -255,6 +261,12 @@ mod tests {
             assert_eq!(buffer[..len], text[..len]);
             assert_eq!(buffer[len..], [0, 0xee]);
         }
+    }
+
+    #[test]
+    fn goes_where_a_mutable_slice_can_go() {
+        fn sendable<T: Send + Sync>() {}
+        sendable::<Writer<'_>>();
     }
 
     #[test]
