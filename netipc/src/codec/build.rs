@@ -8,7 +8,7 @@
 use super::cell::{load_u32, narrow, store, store_slot, widen};
 use super::error::{EncodeError, Rule as Broken};
 use super::message::Structure;
-use super::rule::Rules;
+use super::rules::Rules;
 use super::schema::Layout;
 use crate::buf::{Writer, align_up};
 

@@ -63,7 +63,7 @@ impl<M: Structure> Item for M {
     type View<'a> = M::View<'a>;
     const KIND: Kind = Kind::Message(M::LAYOUT);
     const AMPLIFIES: bool = M::TOLERATE.item_overlap;
-    const SCANS: bool = <M::Rules as rule::Rules>::SCANS;
+    const SCANS: bool = <M::Rules as super::rules::Rules>::SCANS;
 
     #[inline(always)]
     fn prove(bytes: &[u8], exact: bool, _: usize, _: usize) -> Result<(), DecodeError> {
@@ -205,7 +205,7 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usi
     type With<S: Spans> = S;
     const SPREADS: bool = false;
     const SCANS: bool = true;
-    const TAIL: Option<(u32, bool)> = Some((INDEX, false));
+    const TAILS: u64 = 1 << INDEX;
 
     #[inline(always)]
     fn prove<M: Structure, S: Spans>(
@@ -223,7 +223,8 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, const MIN: usi
                 "items that overlap are proven without a look at their text"
             );
             assert!(
-                <M::Rules as rule::Rules>::TEXTS == 0 && <M::Rules as rule::Rules>::TAILS.count_ones() == 1,
+                <M::Rules as super::rules::Rules>::TEXTS == 0
+                    && <M::Rules as super::rules::Rules>::TAILS.count_ones() == 1,
                 "beside a directory nothing else can vary in length: put the rest into a message of its own"
             );
         }

@@ -4,7 +4,7 @@ use super::build::{Core, Form, Lower, Open, Output, below};
 use super::cell::{Cell, store_slot};
 use super::error::{EncodeError, Rule as Broken};
 use super::message::{Image, Structure, imprint};
-use super::rule::Rules;
+use super::rules::Rules;
 use crate::buf::{Writer, align_up};
 
 /// A message that is being written.

@@ -9,7 +9,7 @@ use super::error::{Amplified, DecodeError, Rule};
 use super::frame::Frame;
 use super::prove::Prover;
 use super::proven::Place;
-use super::rule::Rules;
+use super::rules::Rules;
 use super::schema::{Kind, Layout};
 use crate::buf::Writer;
 

@@ -15,7 +15,8 @@ use super::error::DecodeError;
 use super::list::Element;
 use super::message::{self, Structure};
 use super::option;
-use super::rule::{Field, Rules, Text, unsigned};
+use super::rule::{Field, Text, unsigned};
+use super::rules::{Group, Rules};
 use super::table;
 use super::tagged::{Tag, Tagged, Variant, Variants};
 
@@ -182,6 +183,15 @@ impl<'a, M: Structure, H, T> Fields<'a, M, (H, T)> {
     fn fixed(&self) -> &'a [u8] {
         // SAFETY: `at + SIZE <= bytes.len()` (invariant 1).
         unsafe { self.bytes.get_unchecked(self.at..self.at + M::SIZE) }
+    }
+}
+
+impl<'a, M: Structure, R: Rules, T> Fields<'a, M, (Group<R>, T)> {
+    /// What the rules of the group proved.
+    #[inline(always)]
+    #[must_use]
+    pub const fn head(self) -> Fields<'a, M, R> {
+        Fields { bytes: self.bytes, at: self.at, rules: PhantomData }
     }
 }
 

@@ -42,8 +42,10 @@ pub trait Rule: Sealed + 'static {
     const OTHER_TAIL: bool = false;
     /// Whether its proof looks at every byte of a tail.
     const SCANS: bool = false;
-    /// The field's place among those with a tail, and whether it is text; none without a tail.
-    const TAIL: Option<(u32, bool)> = None;
+    /// One bit for each field with a tail that is text.
+    const TEXTS: u64 = 0;
+    /// One bit for each other field with a tail.
+    const TAILS: u64 = 0;
 
     /// Proves the rule for the fixed part `fixed`, which stands at byte `at` and counts offsets from byte `base`.
     fn prove<M: Structure, S: Spans>(
@@ -68,9 +70,9 @@ pub trait Rule: Sealed + 'static {
         Ok(())
     }
 
-    /// Writes what stands in the tail of a field that nobody set.
-    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
-        let _ = (fixed, core);
+    /// Writes what stands in the tail of a field below `limit` that nobody set.
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32) {
+        let _ = (fixed, core, limit);
     }
 
     /// The offset of this text, if it is field `index`.
@@ -87,137 +89,6 @@ pub trait Rule: Sealed + 'static {
     /// Subtracts `by` from the offsets of the fixed part at byte `at`.
     fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
         let _ = (writer, at, by);
-    }
-}
-
-/// A list of rules. Sealed.
-pub trait Rules: Sealed + 'static {
-    /// See [`Rule::SPREADS`].
-    const SPREADS: bool;
-    /// See [`Rule::OTHER_TAIL`].
-    const OTHER_TAIL: bool;
-    /// See [`Rule::SCANS`].
-    const SCANS: bool;
-    /// One bit for each field with a tail that is text.
-    const TEXTS: u64;
-    /// One bit for each other field with a tail.
-    const TAILS: u64;
-
-    /// See [`Rule::prove`].
-    fn prove<M: Structure, S: Spans>(
-        fixed: &[u8],
-        at: usize,
-        base: usize,
-        prover: &mut Prover<'_>,
-        spans: S,
-    ) -> Result<(), DecodeError>;
-    /// Where the last text of the fixed part ends.
-    fn text_end(fixed: &[u8]) -> usize;
-    /// See [`Rule::valid`].
-    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)>;
-    /// See [`Rule::settle`]; for the fields below `limit` that are not set.
-    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32);
-    /// See [`Rule::text_start`].
-    fn text_start(fixed: &[u8], index: u32) -> usize;
-    /// See [`Rule::raise_text`].
-    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64);
-    /// See [`Rule::lower`].
-    fn lower(writer: &mut Writer<'_>, at: usize, by: u32);
-}
-
-impl Rules for () {
-    const SPREADS: bool = true;
-    const OTHER_TAIL: bool = false;
-    const SCANS: bool = false;
-    const TEXTS: u64 = 0;
-    const TAILS: u64 = 0;
-
-    #[inline(always)]
-    fn prove<M: Structure, S: Spans>(
-        _: &[u8],
-        _: usize,
-        _: usize,
-        _: &mut Prover<'_>,
-        _: S,
-    ) -> Result<(), DecodeError> {
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn text_end(_: &[u8]) -> usize {
-        0
-    }
-
-    #[inline(always)]
-    fn valid(_: &[u8]) -> Result<(), (usize, Broken)> {
-        Ok(())
-    }
-
-    fn settle<M: Structure>(_: &mut [u8], _: &mut Core<'_>, _: u32) {}
-    fn text_start(_: &[u8], _: u32) -> usize {
-        0
-    }
-    fn raise_text(_: &mut [u8], _: u32, _: u64, _: i64) {}
-    fn lower(_: &mut Writer<'_>, _: usize, _: u32) {}
-}
-
-/// The bit of a field with a tail, in a set of such fields.
-const fn bit(tail: Option<(u32, bool)>, text: bool) -> u64 {
-    match tail {
-        Some((index, is_text)) if is_text == text => 1 << index,
-        _ => 0,
-    }
-}
-
-impl<H: Rule, T: Rules> Rules for (H, T) {
-    const SPREADS: bool = H::SPREADS && T::SPREADS;
-    const OTHER_TAIL: bool = H::OTHER_TAIL || T::OTHER_TAIL;
-    const SCANS: bool = H::SCANS || T::SCANS;
-    const TEXTS: u64 = bit(H::TAIL, true) | T::TEXTS;
-    const TAILS: u64 = bit(H::TAIL, false) | T::TAILS;
-
-    #[inline(always)]
-    fn prove<M: Structure, S: Spans>(
-        fixed: &[u8],
-        at: usize,
-        base: usize,
-        prover: &mut Prover<'_>,
-        spans: S,
-    ) -> Result<(), DecodeError> {
-        let spans = H::prove::<M, S>(fixed, at, base, prover, spans)?;
-        T::prove::<M, H::With<S>>(fixed, at, base, prover, spans)
-    }
-
-    #[inline(always)]
-    fn text_end(fixed: &[u8]) -> usize {
-        H::text_end(fixed).max(T::text_end(fixed))
-    }
-
-    #[inline(always)]
-    fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {
-        H::valid(fixed)?;
-        T::valid(fixed)
-    }
-
-    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32) {
-        if H::TAIL.is_some_and(|(index, _)| index < limit && !core.is_set(index)) {
-            H::settle::<M>(fixed, core);
-        }
-        T::settle::<M>(fixed, core, limit);
-    }
-
-    fn text_start(fixed: &[u8], index: u32) -> usize {
-        H::text_start(fixed, index).max(T::text_start(fixed, index))
-    }
-
-    fn raise_text(fixed: &mut [u8], index: u32, set: u64, by: i64) {
-        H::raise_text(fixed, index, set, by);
-        T::raise_text(fixed, index, set, by);
-    }
-
-    fn lower(writer: &mut Writer<'_>, at: usize, by: u32) {
-        H::lower(writer, at, by);
-        T::lower(writer, at, by);
     }
 }
 
@@ -247,7 +118,7 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
     type With<S: Spans> = S;
     const OTHER_TAIL: bool = K::TAIL;
     const SCANS: bool = K::TAIL;
-    const TAIL: Option<(u32, bool)> = if K::TAIL { Some((INDEX, false)) } else { None };
+    const TAILS: u64 = if K::TAIL { 1 << INDEX } else { 0 };
 
     #[inline(always)]
     fn prove<M: Structure, S: Spans>(
@@ -270,7 +141,10 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
         K::valid(cell_at::<K, AT>(fixed)).map_err(|broken| (AT, broken))
     }
 
-    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32) {
+        if !K::TAIL || INDEX >= limit || core.is_set(INDEX) {
+            return;
+        }
         if let Some(cell) = fixed.get_mut(AT..AT + K::SIZE) {
             K::write_unset(cell, core.at + AT, core.base, &mut core.out);
         }
@@ -340,7 +214,7 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Sealed for Text<AT, INDEX, K> {
 impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
     type With<S: Spans> = (Span, S);
     const SCANS: bool = matches!(Self::CLASS, Class::Utf8 | Class::CStr);
-    const TAIL: Option<(u32, bool)> = Some((INDEX, true));
+    const TEXTS: u64 = 1 << INDEX;
 
     #[inline(always)]
     fn prove<M: Structure, S: Spans>(
@@ -367,7 +241,10 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
         widen(offset).saturating_add(widen(length)).saturating_add(Self::CLASS.terminator())
     }
 
-    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>) {
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, limit: u32) {
+        if INDEX >= limit || core.is_set(INDEX) {
+            return;
+        }
         core.splice::<M>(fixed, AT, INDEX, &[], Self::CLASS.terminator() == 1);
     }
 

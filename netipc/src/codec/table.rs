@@ -12,7 +12,8 @@ use super::message::{Structure, prove_spread};
 use super::prove::Prover;
 use super::proven::Fields;
 use super::rule::sealed::Sealed;
-use super::rule::{self, Rules, unsigned};
+use super::rule::{self, unsigned};
+use super::rules::Rules;
 use super::spans::Spans;
 use crate::buf::align_up;
 
@@ -63,7 +64,7 @@ impl<const COUNT_AT: usize, const WIDTH: usize, const INDEX: u32, E: Structure> 
     type With<S: Spans> = S;
     const SPREADS: bool = false;
     const SCANS: bool = true;
-    const TAIL: Option<(u32, bool)> = Some((INDEX, false));
+    const TAILS: u64 = 1 << INDEX;
 
     #[inline(always)]
     fn prove<M: Structure, S: Spans>(

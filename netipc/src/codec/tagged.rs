@@ -10,8 +10,9 @@ use super::cell::Cell;
 use super::error::{DecodeError, Rule as Broken};
 use super::message::Structure;
 use super::prove::Prover;
+use super::rule::Rule;
 use super::rule::sealed::Sealed;
-use super::rule::{Rule, Rules};
+use super::rules::Rules;
 use super::spans::Spans;
 use crate::buf::Writer;
 
@@ -81,7 +82,7 @@ impl<const TAG: i128, R: Rules, T: Variants> Variants for (Variant<TAG, R>, T) {
     ) -> Result<(), DecodeError> {
         const { assert!(R::SPREADS) };
         if tag == TAG {
-            R::prove::<M, ()>(fixed, at, base, prover, ())
+            R::prove::<M, ()>(fixed, at, base, prover, ()).map(|_| ())
         } else {
             T::prove::<M>(tag, fixed, at, base, prover)
         }

@@ -163,8 +163,8 @@ impl Placed<'_> {
 
     /// Reads the field out of `fields`.
     pub(super) fn read(&self, fields: &TokenStream) -> TokenStream {
-        let tails = (0..self.rule).map(|_| quote!(.tail()));
-        let head = quote!(#fields #(#tails)*.head());
+        let steps = super::layout::steps(self.rule);
+        let head = quote!(#fields #steps);
         match &self.field.kind {
             Kind::Table { .. } | Kind::Directory { .. } => head,
             _ => quote!(#head.view()),

@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::Names;
-use super::field::{self, Placed, may_have_tail, wire_name};
+use super::field::{Placed, may_have_tail, wire_name};
 use crate::message::model::{Field, Kind, Struct};
 
 /// A message's rules and its description, in step with each other.
@@ -24,9 +24,30 @@ pub(super) struct Layout<'m> {
 
 impl Layout<'_> {
     /// The list of rules, as a type.
-    pub(super) fn rule_list(&self) -> TokenStream {
-        nest(&self.rules)
+    pub(super) fn rule_list(&self, names: &Names) -> TokenStream {
+        let private = &names.private;
+        let group = |rules: &[TokenStream]| {
+            let rules = nest(rules);
+            quote!(#private::Group<#rules>)
+        };
+        let groups: Vec<_> = self.rules.chunks(GROUP).map(group).collect();
+        let groups: Vec<_> = groups.chunks(GROUP).map(group).collect();
+        nest(&groups)
     }
+}
+
+/// How many rules make a group, and how many groups a larger one: a type of a few hundred rules one inside the other would
+/// be too deep for the compiler.
+const GROUP: usize = 16;
+
+/// The steps from a message's fields to rule number `rule`.
+pub(super) fn steps(rule: usize) -> TokenStream {
+    let step = |tails: usize| {
+        let tails = (0..tails).map(|_| quote!(.tail()));
+        quote!(#(#tails)*.head())
+    };
+    let (outer, inner, last) = (step(rule / GROUP / GROUP), step(rule / GROUP % GROUP), step(rule % GROUP));
+    quote!(#outer #inner #last)
 }
 
 /// `(a, (b, ()))`.
@@ -142,24 +163,27 @@ pub(super) fn natural<'m>(
 ) -> Run<'m> {
     let Names { krate, private, .. } = names;
     let schema = quote!(#krate::codec::schema);
-    let (mut consts, mut rules, mut entries, mut placed) = (TokenStream::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut rules, mut entries, mut placed) = (Vec::new(), Vec::new(), Vec::new());
     let mut end = start.clone();
-    for (number, (field, index)) in indices(fields).enumerate() {
-        let at = format_ident!("__AT{prefix}_{number}");
-        let behind = format_ident!("__END{prefix}_{number}");
-        let cell = field::cell(names, &field.kind, &field.ty);
-        consts.extend(quote! {
-            const #at: ::core::primitive::usize = #private::align_up(#end, <#cell as #private::Cell>::ALIGN);
-            const #behind: ::core::primitive::usize = #at + <#cell as #private::Cell>::SIZE;
-        });
+    // One constant for all of them: one for each would be a chain as long as the message.
+    let laid = format_ident!("__LAID{prefix}");
+    for (position, (field, index)) in indices(fields).enumerate() {
+        let position = Literal::usize_unsuffixed(position);
+        let (at, behind) = (quote!(#laid[#position].0), quote!(#laid[#position].1));
         rules.push(quote!(#private::Zero<{ #end }, { #at }>));
         entries.push(quote!(#schema::Field::new("padding", #end, #at - #end, #schema::Kind::Zero)));
-        let field = Placed { field, at: at.to_token_stream(), index, rule: rules.len() };
+        let field = Placed { field, at, index, rule: rules.len() };
         rules.push(field.rule(names, text));
         entries.push(entry(names, &field));
         placed.push(field);
-        end = behind.to_token_stream();
+        end = behind;
     }
+    let count = placed.len();
+    let cells: Vec<_> = placed.iter().map(|placed| placed.cell(names)).collect();
+    let consts = quote! {
+        const #laid: [(::core::primitive::usize, ::core::primitive::usize); #count] =
+            #private::lay(#start, [#((<#cells as #private::Cell>::SIZE, <#cells as #private::Cell>::ALIGN)),*]);
+    };
     let cells = placed.iter().map(|placed| placed.cell(names));
     let align = quote!(#private::largest(&[#(<#cells as #private::Cell>::ALIGN),*]));
     let layout = Layout { consts, size: quote!(__SIZE), align, rules, blank: Vec::new(), entries, fields: placed };

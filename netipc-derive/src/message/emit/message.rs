@@ -89,7 +89,7 @@ fn structure(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
     let Names { krate, message, view, builder, private, text, .. } = names;
     let schema = quote!(#krate::codec::schema);
     let Layout { size, align, blank, entries, .. } = layout;
-    let rules = layout.rule_list();
+    let rules = layout.rule_list(names);
     let tolerated = tolerated(body);
     let requires = body.require.iter().map(|require| &require.text);
     let owned = layout.fields.iter().map(|placed| {

@@ -197,7 +197,7 @@ fn structure(
     let variants: Vec<_> = laid
         .iter()
         .map(|laid| {
-            let (tag, rules) = (laid.tag(), laid.layout.rule_list());
+            let (tag, rules) = (laid.tag(), laid.layout.rule_list(names));
             quote!(#private::Variant<#tag, #rules>)
         })
         .collect();
