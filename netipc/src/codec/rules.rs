@@ -1,7 +1,6 @@
 //! Lists of rules: `(First, (Second, (.., ())))`, walked by the proof, and by getters on their way down to a field.
 #![expect(
     clippy::missing_errors_doc,
-    clippy::must_use_candidate,
     reason = "named by generated code alone; every error is the rule that does not hold"
 )]
 
