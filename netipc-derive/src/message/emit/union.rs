@@ -42,7 +42,12 @@ impl Laid<'_> {
     }
 
     fn pattern(&self) -> TokenStream {
-        self.braces(&self.idents().iter().map(|ident| quote!(#ident)).collect::<Vec<_>>())
+        let idents = self.idents();
+        match self.variant.style {
+            // `a: a` would be a warning in the caller's crate.
+            Style::Named => quote!({ #(#idents),* }),
+            _ => self.braces(&idents.iter().map(|ident| quote!(#ident)).collect::<Vec<_>>()),
+        }
     }
 }
 
