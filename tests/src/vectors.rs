@@ -129,3 +129,15 @@ mod tests {
         assert!(std::panic::catch_unwind(|| number::<u32>(&value, "n")).is_err());
     }
 }
+
+/// The item count of a batch vector, wherever it states it.
+///
+/// # Panics
+/// Where it states none.
+#[must_use]
+pub fn item_count(entry: &Entry) -> u32 {
+    match &entry.all["item_count"] {
+        Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
+        _ => number(&entry.all, "item_count"),
+    }
+}
