@@ -104,6 +104,18 @@ pub fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|bytes| pair(bytes).unwrap_or_else(|| panic!("no hex: {hex}"))).collect()
 }
 
+/// The item count of a batch vector, wherever it states it.
+///
+/// # Panics
+/// Where it states none.
+#[must_use]
+pub fn item_count(entry: &Entry) -> u32 {
+    match &entry.all["item_count"] {
+        Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
+        _ => number(&entry.all, "item_count"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{load, number, unhex};
@@ -127,17 +139,5 @@ mod tests {
         let value = serde_json::json!({ "n": u64::MAX });
         assert_eq!(number::<u64>(&value, "n"), u64::MAX);
         assert!(std::panic::catch_unwind(|| number::<u32>(&value, "n")).is_err());
-    }
-}
-
-/// The item count of a batch vector, wherever it states it.
-///
-/// # Panics
-/// Where it states none.
-#[must_use]
-pub fn item_count(entry: &Entry) -> u32 {
-    match &entry.all["item_count"] {
-        Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
-        _ => number(&entry.all, "item_count"),
     }
 }
