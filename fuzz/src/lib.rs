@@ -3,15 +3,32 @@
 //! Owns: the properties that hold for any bytes at all. A target aborts where one does not.
 
 use netipc_tests::oracle::Message;
+use netipc_tests::{declared, envelope, natural};
 
-/// Decodes `payload`; what is accepted says the same once it is written in canonical form.
+/// Decodes `payload` as the derive does and as the slow decoder does, and writes what is accepted again in every way there is.
 ///
 /// # Panics
 ///
-/// Where it does not: that is the finding.
+/// Where two of them differ: that is the finding.
 pub fn decode(message: Message, payload: &[u8]) {
-    if let Ok(value) = message.decode(payload) {
-        let canonical = value.encode();
-        assert_eq!(message.decode(&canonical).as_ref(), Ok(&value));
-    }
+    declared::compare(message, payload);
+    declared::compare_writers(message, payload);
+}
+
+/// Decodes `payload` as a message that has a field of every kind; what is accepted encodes to the same bytes.
+///
+/// # Panics
+///
+/// Where it does not.
+pub fn decode_natural(payload: &[u8]) {
+    natural::check_any::<natural::Everything>(payload);
+}
+
+/// Parses the bytes behind the first one, which tells as what, as a part of the envelope.
+///
+/// # Panics
+///
+/// Where what is accepted does not encode to the same bytes.
+pub fn envelope(input: &[u8]) {
+    envelope::check_any(input);
 }

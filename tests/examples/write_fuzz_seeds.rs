@@ -9,7 +9,10 @@ fn main() -> std::io::Result<()> {
     for message in Message::ALL {
         fs::create_dir_all(seeds::directory(message))?;
     }
-    for (path, payload) in seeds::from_vectors() {
+    for target in [seeds::NATURAL, seeds::ENVELOPE] {
+        fs::create_dir_all(seeds::directory_of(target))?;
+    }
+    for (path, payload) in seeds::all() {
         fs::write(path, payload)?;
     }
     Ok(())

@@ -2,8 +2,10 @@
 pub mod vectors;
 
 pub mod declared;
+pub mod envelope;
 pub mod generate;
 pub mod mutate;
+pub mod natural;
 pub mod oracle;
 pub mod payload_vectors;
 pub mod random;

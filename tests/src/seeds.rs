@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::oracle::Message;
 use crate::payload_vectors::{Verdict, load};
+use crate::{envelope, natural, vectors};
 
 /// The fuzz target for payloads of `message`.
 #[must_use]
@@ -22,10 +23,22 @@ pub const fn target(message: Message) -> &'static str {
     }
 }
 
+/// The fuzz target for messages in natural layout.
+pub const NATURAL: &str = "decode_natural";
+
+/// The fuzz target for the envelope.
+pub const ENVELOPE: &str = "envelope";
+
 /// The directory of that target's seeds.
 #[must_use]
 pub fn directory(message: Message) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target(message))
+    directory_of(target(message))
+}
+
+/// The directory of the seeds of the target of this name.
+#[must_use]
+pub fn directory_of(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target)
 }
 
 /// Each payload vector and the seed file that holds it.
@@ -43,4 +56,46 @@ pub fn from_vectors() -> Vec<(PathBuf, Vec<u8>)> {
             (directory(entry.message).join(format!("{file}-{}", entry.name)), entry.bytes)
         })
         .collect()
+}
+
+/// Each seed of the target for natural layouts, and its file.
+///
+/// # Panics
+/// Where a message can't be encoded.
+#[must_use]
+pub fn natural() -> Vec<(PathBuf, Vec<u8>)> {
+    let mut few = natural::full();
+    few.lists = natural::bare().lists;
+    few.groups.clear();
+    let mut absent = natural::full();
+    absent.options = natural::bare().options;
+    [("bare", natural::bare()), ("full", natural::full()), ("no-lists", few), ("no-options", absent)]
+        .into_iter()
+        .map(|(name, value)| (directory_of(NATURAL).join(name), value.to_vec().expect("a value within bounds")))
+        .collect()
+}
+
+/// Each envelope vector and the seed file that holds it.
+#[must_use]
+pub fn envelope() -> Vec<(PathBuf, Vec<u8>)> {
+    let files = ["golden", "accept", "reject"].map(|file| (file, vectors::load(file)));
+    let mut seeds = Vec::new();
+    for (file, entry) in
+        files.into_iter().flat_map(|(file, entries)| entries.into_iter().map(move |entry| (file, entry)))
+    {
+        let Some(kind) = envelope::KINDS.into_iter().position(|kind| kind == entry.kind) else { continue };
+        let mut seed = vec![kind as u8];
+        if kind == envelope::KINDS.len() - 1 {
+            seed.extend(vectors::item_count(&entry).to_ne_bytes());
+        }
+        seed.extend(&entry.bytes);
+        seeds.push((directory_of(ENVELOPE).join(format!("{file}-{}", entry.name)), seed));
+    }
+    seeds
+}
+
+/// All seeds that are made, and their files.
+#[must_use]
+pub fn all() -> Vec<(PathBuf, Vec<u8>)> {
+    [from_vectors(), natural(), envelope()].concat()
 }

@@ -104,6 +104,18 @@ pub fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|bytes| pair(bytes).unwrap_or_else(|| panic!("no hex: {hex}"))).collect()
 }
 
+/// The item count of a batch vector, wherever it states it.
+///
+/// # Panics
+/// Where it states none.
+#[must_use]
+pub fn item_count(entry: &Entry) -> u32 {
+    match &entry.all["item_count"] {
+        Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
+        _ => number(&entry.all, "item_count"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{load, number, unhex};

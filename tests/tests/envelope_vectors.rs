@@ -10,7 +10,7 @@ use netipc::wire::{
     AuthToken, Batch, BatchBuilder, ChunkHeader, Control, Header, Hello, HelloAck, Kind, Profiles, Rule, Status,
     WireError,
 };
-use netipc_tests::vectors::{Entry, hex_list, load_kind, number, unhex};
+use netipc_tests::vectors::{Entry, hex_list, item_count, load_kind, number, unhex};
 use serde_json::Value;
 
 fn header(value: &Value) -> Header {
@@ -70,14 +70,6 @@ fn ack(value: &Value, padding: u32) -> HelloAck {
         packet_size: number(value, "agreed_packet_size"),
         padding,
         session_id: number(value, "session_id"),
-    }
-}
-
-/// The one item count a batch vector has, wherever it states it.
-fn item_count(entry: &Entry) -> u32 {
-    match &entry.all["item_count"] {
-        Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
-        _ => number(&entry.all, "item_count"),
     }
 }
 

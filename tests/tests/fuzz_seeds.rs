@@ -3,15 +3,15 @@
 use std::fs;
 
 use netipc_tests::oracle::Message;
-use netipc_tests::seeds;
+use netipc_tests::{envelope, natural, seeds};
 
 #[test]
-fn each_payload_vector_is_a_seed_of_its_target() {
-    for (path, payload) in seeds::from_vectors() {
+fn each_vector_is_a_seed_of_its_target() {
+    for (path, payload) in seeds::all() {
         let seed = fs::read(&path).unwrap_or_else(|error| {
             panic!("{}: {error}; run `cargo run -p netipc-tests --example write_fuzz_seeds`", path.display())
         });
-        assert!(seed == payload, "{} differs from the vector", path.display());
+        assert!(seed == payload, "{} is not what it is made from", path.display());
     }
 }
 
@@ -29,4 +29,22 @@ fn what_is_accepted_of_the_seeds_says_the_same_in_canonical_form() {
         }
         assert!(accepted > 0, "{message:?}: no seed is accepted");
     }
+}
+
+/// The inputs of a target, those that a fuzzer found included.
+fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(seeds::directory_of(target)).expect("the target's seeds");
+    entries.map(|entry| fs::read(entry.expect("a seed").path()).expect("a seed")).collect()
+}
+
+#[test]
+fn the_seeds_of_a_natural_layout_have_one_form_each() {
+    let inputs = inputs(seeds::NATURAL);
+    let accepted = inputs.iter().filter(|input| natural::check_any::<natural::Everything>(input)).count();
+    assert!(accepted >= 4, "{accepted} of {}", inputs.len());
+}
+
+#[test]
+fn the_seeds_of_the_envelope_encode_to_what_they_were() {
+    inputs(seeds::ENVELOPE).iter().for_each(|input| envelope::check_any(input));
 }

@@ -233,7 +233,7 @@ pub(super) fn assertions(names: &Names, body: &Struct, layout: &Layout<'_>) -> T
         let ty = &placed.field.ty;
         assertions.extend(quote_spanned! {ty.span()=>
             const _: () = ::core::assert!(#at + <#cell as #private::Cell>::SIZE == #next, #wrong_size);
-            const _: () = ::core::assert!(#at % <#cell as #private::Cell>::ALIGN == 0, #misaligned);
+            const _: () = ::core::assert!(#private::align_up(#at, <#cell as #private::Cell>::ALIGN) == #at, #misaligned);
         });
     }
     assertions
@@ -280,7 +280,7 @@ fn collect(names: &Names, kind: &Kind, ty: &syn::Type, in_list: bool, assertions
                         "a list of elements without size could claim any length for free; send a count as u32",
                     );
                     const _: () = ::core::assert!(
-                        <#ty as #private::Cell>::SIZE % <#ty as #private::Cell>::ALIGN == 0,
+                        #private::align_up(<#ty as #private::Cell>::SIZE, <#ty as #private::Cell>::ALIGN) == <#ty as #private::Cell>::SIZE,
                         "the size of a list's elements is a multiple of their alignment: reserve bytes at their end",
                     );
                 });
