@@ -3,7 +3,7 @@
 use std::fs;
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{envelope, natural, seeds};
+use netipc_tests::{declared, envelope, natural, seeds};
 
 #[test]
 fn each_vector_is_a_seed_of_its_target() {
@@ -16,12 +16,14 @@ fn each_vector_is_a_seed_of_its_target() {
 }
 
 #[test]
-fn what_is_accepted_of_the_seeds_says_the_same_in_canonical_form() {
+fn both_decoders_agree_on_the_seeds_and_write_what_they_accept_in_canonical_form() {
     for message in Message::ALL {
         let mut accepted = 0;
         for entry in fs::read_dir(seeds::directory(message)).expect("the target's seeds") {
             let path = entry.expect("a seed").path();
             let payload = fs::read(&path).expect("a seed");
+            declared::compare(message, &payload);
+            declared::compare_writers(message, &payload);
             if let Ok(value) = message.decode(&payload) {
                 accepted += 1;
                 assert_eq!(message.decode(&value.encode()).as_ref(), Ok(&value), "{}", path.display());

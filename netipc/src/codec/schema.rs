@@ -285,7 +285,11 @@ impl Fold {
             Kind::Option(inner) => self.byte(11).kind(inner),
             Kind::List(element) => self.byte(13).kind(element),
             Kind::Table(row) => self.byte(14).kind(row),
-            Kind::Directory { item, min, max } => self.byte(15).kind(item).number(*min as u64).number(*max as u64),
+            Kind::Directory { item, min, max } => {
+                // The same number where `usize` is narrower.
+                let max = if *max == usize::MAX { u64::MAX } else { *max as u64 };
+                self.byte(15).kind(item).number(*min as u64).number(max)
+            }
             Kind::Message(layout) => self.byte(16).layout(layout),
             Kind::Tag => self.byte(17),
             Kind::Constant(value) => self.byte(18).number(*value),
