@@ -61,7 +61,7 @@ fn touch(message: Message, payload: &[u8]) -> bool {
         Message::CgroupsLookupRequest => netipc_examples::CgroupsLookupRequest::decode(payload)
             .is_ok_and(|view| view.paths().all(|path| !path.is_empty())),
         Message::AppsLookupRequest => netipc_examples::AppsLookupRequest::decode(payload)
-            .is_ok_and(|view| view.pids().map(|pid| pid.pid()).count() < 99),
+            .is_ok_and(|view| view.pids().map(|pid| u64::from(pid.pid())).sum::<u64>() < u64::MAX),
     }
 }
 
