@@ -119,6 +119,34 @@ fn a_closed_enum_has_to_be_set() {
     assert_eq!(Painted::decode(&buffer[..len]).map(|view| view.to_owned()), Ok(empty));
 }
 
+#[derive(Debug, Clone, PartialEq, WireMessage)]
+#[repr(u8)]
+enum Step {
+    Named {
+        #[wire(min = 1, max = 3)]
+        name: String,
+    } = 1,
+    Wait(#[wire(max = 9)] u32),
+}
+
+#[test]
+fn the_bounds_of_a_variant_hold_when_it_is_the_one() {
+    let mut buffer = [0; 64];
+    for (name, expected) in [("", Some(Rule::BelowMin("1"))), ("abc", None), ("abcd", Some(Rule::AboveMax("3")))] {
+        let mut step = Step::builder(&mut buffer);
+        step.set_named(name);
+        assert_eq!(step.finish().err().map(|error| rule(Err(error)).1), expected, "{name}");
+    }
+    let mut payload = Step::Wait(9).to_vec().expect("within bounds");
+    assert!(Step::decode(&payload).is_ok());
+    payload[4] = 10;
+    assert_eq!(
+        Step::decode(&payload).map_err(|error| (error.field, error.rule)).err(),
+        Some(("field_0", Rule::AboveMax("9")))
+    );
+    assert!(Step::Wait(10).to_vec().is_err());
+}
+
 #[test]
 fn a_count_beyond_its_width_is_an_error() {
     let mut buffer = vec![0; 4 << 20];

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use proc_macro2::Span;
 use syn::Ident;
 
-use super::model::{Body, Message, Struct};
+use super::model::{Body, Field, Message, Struct};
 use crate::diagnostics::Diagnostics;
 
 /// Checks all that a macro can know; `layout_known` says that no word about the layout was lost in reading.
@@ -25,17 +25,42 @@ pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnost
             values(code.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
         }
         Body::Union(union) => {
+            if let Some(first) = union.variants.get(MOST_VARIANTS) {
+                let message = format!(
+                    "an enum that carries data has at most {MOST_VARIANTS} variants; put some of them into an enum of their own, held by one variant"
+                );
+                errors.error(&first.ident, message);
+            }
             values(union.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
             for variant in &union.variants {
                 types::check(&message.ident, &variant.fields, errors);
+                tails(&variant.fields, errors);
                 bounds::check(&variant.fields, errors);
             }
         }
     }
 }
 
+/// Variants that carry data are types one inside the other, and the compiler follows those to a depth of 128.
+const MOST_VARIANTS: usize = 100;
+
+/// Fields that vary in length have a bit each in the builders' state.
+const MOST_TAILS: usize = 64;
+
+/// Reports the first field that a builder could not keep track of.
+fn tails(fields: &[Field], errors: &mut Diagnostics) {
+    if let Some(field) = fields.iter().filter(|field| field.kind.is_variable()).nth(MOST_TAILS) {
+        let message = format!(
+            "at most {MOST_TAILS} fields of one message vary in length; put `{}` and those behind it into a message of their own",
+            field.ident
+        );
+        errors.error_at(field.span, message);
+    }
+}
+
 fn structure(message: &Message, body: &Struct, layout_known: bool, errors: &mut Diagnostics) {
     types::check(&message.ident, &body.fields, errors);
+    tails(&body.fields, errors);
     bounds::check(&body.fields, errors);
     names::check(&message.ident, &body.fields, errors);
     lists::check(body, errors);

@@ -66,17 +66,11 @@ impl<'w> Output<'w> {
 
     /// Remembers the first thing that goes wrong.
     #[inline(always)]
-    pub(crate) fn fail(&mut self, layout: &Layout, at: usize, rule: Broken) {
+    pub(crate) fn fail(&mut self, message: &'static str, field: &'static str, rule: Broken) {
         if self.fault.is_none() {
-            self.fault = Some(invalid(layout, at, rule));
+            self.fault = Some(EncodeError::Invalid { message, field, rule });
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn invalid(layout: &Layout, at: usize, rule: Broken) -> EncodeError {
-    EncodeError::Invalid { message: layout.name, field: layout.field_at(at), rule }
 }
 
 /// How the entries of an open list stand in the buffer.
@@ -163,7 +157,7 @@ impl<'w> Core<'w> {
                 true
             }
             Some(open) => {
-                self.out.fail(open.layout, open.cell_at, Broken::TooMany(open.reserved));
+                self.out.fail(open.layout.name, open.layout.field_at(open.cell_at), Broken::TooMany(open.reserved));
                 false
             }
             None => false,
@@ -189,7 +183,7 @@ impl<'w> Core<'w> {
     pub(super) fn check_item(&mut self, len: usize) {
         if let Some(open) = &self.open {
             if len < open.each.0 || len > open.each.1 {
-                self.out.fail(open.layout, open.cell_at, Broken::ItemLength(len));
+                self.out.fail(open.layout.name, open.layout.field_at(open.cell_at), Broken::ItemLength(len));
             }
         }
     }
@@ -273,7 +267,7 @@ impl<'w> Core<'w> {
         }
         let most = if open.width < 4 { (1 << (8 * open.width)) - 1 } else { widen(u32::MAX) };
         if open.pushed > most {
-            self.out.fail(open.layout, open.cell_at, Broken::TooMany(most));
+            self.out.fail(open.layout.name, open.layout.field_at(open.cell_at), Broken::TooMany(most));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::build::{Core, Form, Lower, Open, Output, below};
 use super::cell::{Cell, store_slot};
 use super::error::{EncodeError, Rule as Broken};
-use super::message::{Image, Structure, imprint};
+use super::message::{Breach, Image, Structure, imprint};
 use super::rules::Rules;
 use crate::buf::{Writer, align_up};
 
@@ -47,7 +47,7 @@ impl<'w, M: Structure> Frame<'w, M> {
     #[inline(always)]
     pub fn variant<R: Cell>(&mut self, tag: R::Part<'_>) {
         if self.core.set != 0 {
-            self.core.out.fail(M::LAYOUT, 0, Broken::SetTooLate);
+            self.core.out.fail(M::NAME, M::LAYOUT.field_at(0), Broken::SetTooLate);
         }
         self.image = M::BLANK;
         self.set::<R, 0, 0>(tag);
@@ -84,7 +84,7 @@ impl<'w, M: Structure> Frame<'w, M> {
             self = self.settle(u64::BITS - tails.leading_zeros());
         }
         if index < self.core.floor || M::Rules::TAILS & self.core.set & !below(index) != 0 {
-            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
+            self.core.out.fail(M::NAME, M::LAYOUT.field_at(at), Broken::SetTooLate);
         } else {
             self.core.splice::<M>(self.image.bytes_mut(), at, index, text, nul);
         }
@@ -99,7 +99,7 @@ impl<'w, M: Structure> Frame<'w, M> {
             *self = self.spare().settle(index);
         }
         if self.core.set >> index != 0 || index < self.core.floor {
-            self.core.out.fail(M::LAYOUT, at, Broken::SetTooLate);
+            self.core.out.fail(M::NAME, M::LAYOUT.field_at(at), Broken::SetTooLate);
         }
         self.core.mark(index);
         self.core.floor = index + 1;
@@ -172,10 +172,14 @@ impl<'w, M: Structure> Frame<'w, M> {
         if self.core.set & Self::ALL != Self::ALL {
             *self = self.spare().settle(u64::BITS);
         }
-        if let Err((at, rule)) = M::Rules::valid(self.image.bytes()) {
-            self.core.out.fail(M::LAYOUT, at, rule);
-        } else if let Err(breach) = M::check(self.image.bytes()) {
-            self.core.out.fail(M::LAYOUT, breach.at, breach.rule);
+        let broken = match M::Rules::valid(self.image.bytes()) {
+            Err((at, rule)) => Some(Breach { at, rule }),
+            Ok(()) => M::check(self.image.bytes()).err(),
+        };
+        if let Some(breach) = broken {
+            // A copy: the image itself had better stay in registers.
+            let image = self.image;
+            self.core.out.fail(M::NAME, M::field_at(image.bytes(), breach.at), breach.rule);
         }
     }
 

@@ -151,6 +151,12 @@ pub trait Structure: Sized + 'static {
     /// # Errors
     /// The first rule that does not hold.
     fn check(fixed: &[u8]) -> Result<(), Breach>;
+    /// The name of what stands at byte `at` of a fixed part, whose other bytes may say which variant it is.
+    #[must_use]
+    fn field_at(fixed: &[u8], at: usize) -> &'static str {
+        let _ = fixed;
+        Self::LAYOUT.field_at(at)
+    }
     /// Sets every field.
     fn fill(&self, frame: &mut Frame<'_, Self>);
     /// A builder over a frame.
@@ -204,12 +210,12 @@ pub(crate) fn prove_spread<M: Structure>(
 
 #[inline(always)]
 fn check<M: Structure>(fixed: &[u8], at: usize) -> Result<(), DecodeError> {
-    M::check(fixed).map_err(|breach| breached::<M>(breach, at))
+    M::check(fixed).map_err(|breach| breached::<M>(breach, fixed, at))
 }
 
 #[cold]
-fn breached<M: Structure>(breach: Breach, at: usize) -> DecodeError {
-    DecodeError::new(at + breach.at, breach.rule).within(M::NAME, M::LAYOUT.field_at(breach.at))
+fn breached<M: Structure>(breach: Breach, fixed: &[u8], at: usize) -> DecodeError {
+    DecodeError::new(at + breach.at, breach.rule).within(M::NAME, M::field_at(fixed, breach.at))
 }
 
 #[cold]

@@ -99,9 +99,9 @@ pub(super) fn cell_at<K: Cell, const AT: usize>(fixed: &[u8]) -> &[u8] {
 }
 
 #[cold]
-fn in_field<M: Structure>(error: DecodeError, at: usize) -> DecodeError {
+fn in_field<M: Structure>(error: DecodeError, fixed: &[u8], at: usize) -> DecodeError {
     if error.field.is_empty() {
-        error.within(M::NAME, M::LAYOUT.field_at(at))
+        error.within(M::NAME, M::field_at(fixed, at))
     } else {
         let field = error.field;
         error.within(M::NAME, field)
@@ -131,7 +131,8 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Field<AT, INDEX, K> {
         const { assert!(AT + K::SIZE <= M::SIZE, "a field reaches beyond the fixed part") };
         const { assert!(INDEX < u64::BITS, "at most 64 fields of one message can have a tail") };
         if !K::PLAIN {
-            K::prove(cell_at::<K, AT>(fixed), at + AT, base, prover).map_err(|error| in_field::<M>(error, AT))?;
+            K::prove(cell_at::<K, AT>(fixed), at + AT, base, prover)
+                .map_err(|error| in_field::<M>(error, fixed, AT))?;
         }
         Ok(spans)
     }
@@ -228,9 +229,9 @@ impl<const AT: usize, const INDEX: u32, K: Cell> Rule for Text<AT, INDEX, K> {
         const { assert!(INDEX < u64::BITS, "at most 64 fields of one message can have a tail") };
         let cell = cell_at::<K, AT>(fixed);
         if M::TOLERATE.loose_text() {
-            Self::prove_loose::<M, S>(cell, prover, spans).map_err(|error| in_field::<M>(error, AT))
+            Self::prove_loose::<M, S>(cell, prover, spans).map_err(|error| in_field::<M>(error, fixed, AT))
         } else {
-            prover.text(Self::CLASS, cell, at + AT, base).map_err(|error| in_field::<M>(error, AT))?;
+            prover.text(Self::CLASS, cell, at + AT, base).map_err(|error| in_field::<M>(error, fixed, AT))?;
             Ok(((0, 0), spans))
         }
     }
@@ -322,7 +323,7 @@ impl<const AT: usize, const WIDTH: usize, const VALUE: u64> Rule for Constant<AT
         if found == VALUE {
             Ok(spans)
         } else {
-            Err(in_field::<M>(DecodeError::new(at + AT, Broken::Constant { expected: VALUE, found }), AT))
+            Err(in_field::<M>(DecodeError::new(at + AT, Broken::Constant { expected: VALUE, found }), fixed, AT))
         }
     }
 }
@@ -357,7 +358,8 @@ impl<const AT: usize, const END: usize> Rule for Zero<AT, END> {
     ) -> Result<S, DecodeError> {
         const { assert!(AT <= END && END <= M::SIZE, "padding reaches beyond the fixed part") };
         if AT < END {
-            check_zero(fixed.get(AT..END).unwrap_or_default(), at + AT).map_err(|error| in_field::<M>(error, AT))?;
+            check_zero(fixed.get(AT..END).unwrap_or_default(), at + AT)
+                .map_err(|error| in_field::<M>(error, fixed, AT))?;
         }
         Ok(spans)
     }

@@ -170,18 +170,18 @@ impl Layout {
     }
 
     /// The name of what stands at byte `at` of the fixed part.
+    #[cold]
     pub(crate) fn field_at(&self, at: usize) -> &'static str {
-        let fields = self.fields.iter().chain(self.variants.iter().flat_map(|variant| variant.fields));
-        let mut name = "end";
-        for field in fields {
-            if field.at == at && field.size > 0 {
-                return field.name;
-            }
-            if field.at <= at && at < field.at + field.size {
-                name = field.name;
-            }
-        }
-        name
+        name_at(self.fields, at).unwrap_or("end")
+    }
+
+    /// The same, in the variant with the tag `tag`.
+    #[doc(hidden)]
+    #[cold]
+    #[must_use]
+    pub fn variant_field_at(&self, tag: i128, at: usize) -> &'static str {
+        let variant = self.variants.iter().find(|variant| variant.value == tag);
+        variant.and_then(|variant| name_at(variant.fields, at)).unwrap_or_else(|| self.field_at(at))
     }
 
     /// A number that differs, in all likelihood, wherever two layouts do: 64-bit FNV-1a over everything in here,
@@ -192,6 +192,13 @@ impl Layout {
     pub const fn fingerprint(&self) -> u64 {
         Fold(0xcbf2_9ce4_8422_2325).layout(self).0
     }
+}
+
+/// The field that begins at byte `at`, or else the one that holds it.
+fn name_at(fields: &[Field], at: usize) -> Option<&'static str> {
+    let holds = |field: &&Field| field.at <= at && at < field.at + field.size;
+    let begins = fields.iter().find(|field| field.at == at && field.size > 0);
+    begins.or_else(|| fields.iter().find(holds)).map(|field| field.name)
 }
 
 /// FNV-1a in constants.

@@ -211,6 +211,34 @@ impl Placed<'_> {
         }
     }
 
+    /// Holds the field to its `min` and `max`.
+    pub(super) fn bounds(&self, names: &Names) -> TokenStream {
+        let Names { krate, private, .. } = names;
+        let (at, value) = (&self.at, self.probe(names));
+        let measure = match self.field.kind {
+            Kind::Scalar(_) => quote!(__value),
+            _ => quote!(__value.len()),
+        };
+        let bounds = [(&self.field.min, quote!(>=), quote!(BelowMin)), (&self.field.max, quote!(<=), quote!(AboveMax))];
+        let checks = bounds.into_iter().filter_map(|(bound, relation, rule)| {
+            let bound = bound.as_ref()?;
+            let text = bound.to_token_stream().to_string();
+            Some(quote! {
+                {
+                    let __value = #value;
+                    let __holds: ::core::primitive::bool = #measure #relation #bound;
+                    if !__holds {
+                        return ::core::result::Result::Err(#private::Breach {
+                            at: #at,
+                            rule: #krate::codec::Rule::#rule(#text),
+                        });
+                    }
+                }
+            })
+        });
+        quote!(#(#checks)*)
+    }
+
     /// What a `require`, a `min` or a `max` sees of the field.
     pub(super) fn probe(&self, names: &Names) -> TokenStream {
         let private = &names.private;

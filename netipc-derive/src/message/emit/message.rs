@@ -1,7 +1,7 @@
 //! A struct: rules, view, builder.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::Attribute;
 
 use super::Names;
@@ -200,32 +200,7 @@ fn directory<'l, 'm>(layout: &'l Layout<'m>) -> Option<&'l Placed<'m>> {
 fn check(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
     let Names { krate, private, .. } = names;
     let mut checks = TokenStream::new();
-    for placed in &layout.fields {
-        let at = &placed.at;
-        let value = placed.probe(names);
-        let measure = match placed.field.kind {
-            Kind::Scalar(_) => quote!(__value),
-            _ => quote!(__value.len()),
-        };
-        let bounds =
-            [(&placed.field.min, quote!(>=), quote!(BelowMin)), (&placed.field.max, quote!(<=), quote!(AboveMax))];
-        for (bound, relation, rule) in bounds {
-            let Some(bound) = bound else { continue };
-            let text = bound.to_token_stream().to_string();
-            checks.extend(quote! {
-                {
-                    let __value = #value;
-                    let __holds: ::core::primitive::bool = #measure #relation #bound;
-                    if !__holds {
-                        return ::core::result::Result::Err(#private::Breach {
-                            at: #at,
-                            rule: #krate::codec::Rule::#rule(#text),
-                        });
-                    }
-                }
-            });
-        }
-    }
+    checks.extend(layout.fields.iter().map(|placed| placed.bounds(names)));
     for require in &body.require {
         let mentioned: Vec<_> =
             layout.fields.iter().filter(|placed| require.names.contains(&placed.field.ident)).collect();

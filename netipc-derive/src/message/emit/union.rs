@@ -230,6 +230,11 @@ fn structure(
         let value = laid.braces(&values);
         quote!(#view::#ident #pattern => Self::#ident #value,)
     });
+    let bounds = laid.iter().filter_map(|laid| {
+        let tag = laid.tag();
+        let bounds: TokenStream = laid.fields().map(|placed| placed.bounds(names)).collect();
+        (!bounds.is_empty()).then(|| quote!(if <#repr as #private::Tag>::tag(__fixed) == #tag { #bounds }))
+    });
     let fill = laid.iter().map(|laid| {
         let (ident, pattern, tag) = (&laid.variant.ident, laid.pattern(), laid.tag());
         let writes = laid.fields().map(|placed| {
@@ -271,8 +276,17 @@ fn structure(
             }
 
             #[inline(always)]
-            fn check(_: &[::core::primitive::u8]) -> ::core::result::Result<(), #private::Breach> {
+            #[allow(unused_variables)]
+            fn check(__fixed: &[::core::primitive::u8]) -> ::core::result::Result<(), #private::Breach> {
+                #(#bounds)*
                 ::core::result::Result::Ok(())
+            }
+
+            fn field_at(
+                fixed: &[::core::primitive::u8],
+                at: ::core::primitive::usize,
+            ) -> &'static ::core::primitive::str {
+                <Self as #private::Structure>::LAYOUT.variant_field_at(<#repr as #private::Tag>::tag(fixed), at)
             }
 
             #[inline]
