@@ -81,7 +81,7 @@ fn keywords_can_be_names() {
     assert_eq!((view.r#type(), view.r#fn(), view.r#async()), (1, "f", Some("a")));
     // On the wire, and in errors, a name is what it says.
     let layout = names::Raw::LAYOUT.to_string();
-    assert!(layout.contains(" type ") && !layout.contains("r#"), "{layout}");
+    assert!(layout.contains("  type  ") && layout.contains("  async  ") && !layout.contains("  r#"), "{layout}");
     let mut buffer = [0; 64];
     let mut builder = names::Raw::builder(&mut buffer);
     builder.r#type(9).r#match(1);
