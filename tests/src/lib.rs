@@ -4,6 +4,7 @@ pub mod vectors;
 pub mod declared;
 pub mod envelope;
 pub mod generate;
+pub mod hygiene;
 pub mod mutate;
 pub mod natural;
 pub mod oracle;
