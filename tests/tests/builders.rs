@@ -147,6 +147,41 @@ fn the_bounds_of_a_variant_hold_when_it_is_the_one() {
     assert!(Step::Wait(10).to_vec().is_err());
 }
 
+/// An enum whose zero has a tail.
+#[derive(Debug, Clone, PartialEq, WireMessage)]
+#[repr(u8)]
+enum Zero {
+    Text(String),
+    Number(u32),
+}
+
+#[derive(Debug, Clone, PartialEq, WireMessage)]
+struct Around {
+    zero: Zero,
+    rows: Vec<Zero>,
+    name: String,
+}
+
+#[test]
+fn a_variant_that_nobody_set_is_the_one_of_value_zero_and_empty() {
+    let mut buffer = [0xee; 64];
+    let len = Zero::builder(&mut buffer).finish().expect("zero is a variant");
+    assert_eq!(Zero::decode(&buffer[..len]).map(|view| view.to_owned()), Ok(Zero::Text(String::new())));
+
+    let mut around = Around::builder(&mut buffer);
+    around.name("behind");
+    around.rows(2);
+    assert_eq!(rule(around.finish()).1, Rule::SetTooLate);
+
+    let mut around = Around::builder(&mut buffer);
+    around.rows(2).push(|row| row);
+    around.name("behind");
+    let len = around.finish().expect("in order");
+    let empty = Zero::Text(String::new());
+    let expected = Around { zero: empty.clone(), rows: vec![empty], name: "behind".into() };
+    assert_eq!(Around::decode(&buffer[..len]).map(|view| view.to_owned()), Ok(expected));
+}
+
 #[test]
 fn a_count_beyond_its_width_is_an_error() {
     let mut buffer = vec![0; 4 << 20];

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use proc_macro2::Span;
 use syn::Ident;
 
-use super::model::{Body, Field, Message, Struct};
+use super::model::{Body, Code, Field, Message, Struct};
 use crate::diagnostics::Diagnostics;
 
 /// Checks all that a macro can know; `layout_known` says that no word about the layout was lost in reading.
@@ -23,6 +23,7 @@ pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnost
         Body::Struct(body) => structure(message, body, layout_known, errors),
         Body::Code(code) => {
             values(code.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
+            room_for_other(code, errors);
         }
         Body::Union(union) => {
             if let Some(first) = union.variants.get(MOST_VARIANTS) {
@@ -35,9 +36,24 @@ pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnost
             for variant in &union.variants {
                 types::check(&message.ident, &variant.fields, errors);
                 tails(&variant.fields, errors);
+                names::reserved(&variant.fields, errors);
                 bounds::check(&variant.fields, errors);
             }
         }
+    }
+}
+
+/// Rust counts on from the last variant to `Other`, and that value has to be free.
+fn room_for_other(code: &Code, errors: &mut Diagnostics) {
+    let (Some(other), Some(last)) = (&code.open, code.variants.last()) else { return };
+    let next = last.value.saturating_add(1);
+    let taken = code.variants.iter().any(|variant| variant.value == next);
+    if taken || code.repr.range().is_some_and(|(_, largest)| next > largest) {
+        let message = format!(
+            "`{other}` would count as {next}, one more than `{}`, and there is no such value left; declare another variant last",
+            last.ident
+        );
+        errors.error(other, message);
     }
 }
 

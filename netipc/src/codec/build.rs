@@ -130,13 +130,15 @@ pub struct Core<'w> {
     pub(super) set: u64,
     /// Fields below can't be set any more.
     pub(super) floor: u32,
+    /// Whether a variant was set, where the message is an enum that carries data.
+    pub(super) chosen: bool,
     pub(super) open: Option<Open>,
 }
 
 impl<'w> Core<'w> {
     #[inline(always)]
     pub(crate) fn new(out: Output<'w>, at: usize, base: usize) -> Self {
-        Self { out, at, base, set: 0, floor: 0, open: None }
+        Self { out, at, base, set: 0, floor: 0, chosen: false, open: None }
     }
 
     #[inline(always)]

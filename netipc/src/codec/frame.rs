@@ -50,6 +50,7 @@ impl<'w, M: Structure> Frame<'w, M> {
             self.core.out.fail(M::NAME, M::LAYOUT.field_at(0), Broken::SetTooLate);
         }
         self.image = M::BLANK;
+        self.core.chosen = true;
         self.set::<R, 0, 0>(tag);
     }
 
@@ -169,7 +170,7 @@ impl<'w, M: Structure> Frame<'w, M> {
     #[inline(always)]
     fn complete(&mut self) {
         self.core.close_list(self.image.bytes_mut());
-        if self.core.set & Self::ALL != Self::ALL {
+        if self.core.set & Self::ALL != Self::ALL || (M::Rules::TAGGED && !self.core.chosen) {
             *self = self.spare().settle(u64::BITS);
         }
         let broken = match M::Rules::valid(self.image.bytes()) {

@@ -42,6 +42,8 @@ pub trait Rule: Sealed + 'static {
     const OTHER_TAIL: bool = false;
     /// Whether its proof looks at every byte of a tail.
     const SCANS: bool = false;
+    /// Whether it is the tag of an enum that carries data.
+    const TAGGED: bool = false;
     /// One bit for each field with a tail that is text.
     const TEXTS: u64 = 0;
     /// One bit for each other field with a tail.

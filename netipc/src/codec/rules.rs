@@ -23,6 +23,8 @@ pub trait Rules: Sealed + 'static {
     const OTHER_TAIL: bool;
     /// See [`Rule::SCANS`].
     const SCANS: bool;
+    /// See [`Rule::TAGGED`].
+    const TAGGED: bool;
     /// See [`Rule::TEXTS`].
     const TEXTS: u64;
     /// See [`Rule::TAILS`].
@@ -56,6 +58,7 @@ impl Rules for () {
     const SPREADS: bool = true;
     const OTHER_TAIL: bool = false;
     const SCANS: bool = false;
+    const TAGGED: bool = false;
     const TEXTS: u64 = 0;
     const TAILS: u64 = 0;
     type With<S: Spans> = S;
@@ -93,6 +96,7 @@ impl<H: Rule, T: Rules> Rules for (H, T) {
     const SPREADS: bool = H::SPREADS && T::SPREADS;
     const OTHER_TAIL: bool = H::OTHER_TAIL || T::OTHER_TAIL;
     const SCANS: bool = H::SCANS || T::SCANS;
+    const TAGGED: bool = H::TAGGED || T::TAGGED;
     const TEXTS: u64 = H::TEXTS | T::TEXTS;
     const TAILS: u64 = H::TAILS | T::TAILS;
     type With<S: Spans> = T::With<H::With<S>>;
@@ -151,6 +155,7 @@ impl<R: Rules> Rule for Group<R> {
     const SPREADS: bool = R::SPREADS;
     const OTHER_TAIL: bool = R::OTHER_TAIL;
     const SCANS: bool = R::SCANS;
+    const TAGGED: bool = R::TAGGED;
     const TEXTS: u64 = R::TEXTS;
     const TAILS: u64 = R::TAILS;
 

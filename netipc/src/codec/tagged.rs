@@ -6,6 +6,7 @@
 
 use core::marker::PhantomData;
 
+use super::build::Core;
 use super::cell::Cell;
 use super::error::{DecodeError, Rule as Broken};
 use super::message::Structure;
@@ -46,6 +47,8 @@ pub trait Variants: Sealed + 'static {
         base: usize,
         prover: &mut Prover<'_>,
     ) -> Result<(), DecodeError>;
+    /// Writes what stands in the tails of the variant that `tag` names, none of its fields being set.
+    fn settle<M: Structure>(tag: i128, fixed: &mut [u8], core: &mut Core<'_>);
     /// See [`Rule::valid`].
     fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)>;
     /// Lowers the offsets of the variant that `tag` names.
@@ -61,6 +64,8 @@ impl Variants for () {
     fn prove<M: Structure>(tag: i128, _: &[u8], at: usize, _: usize, _: &mut Prover<'_>) -> Result<(), DecodeError> {
         Err(DecodeError::new(at, Broken::UnknownValue(tag)).within(M::NAME, "tag"))
     }
+
+    fn settle<M: Structure>(_: i128, _: &mut [u8], _: &mut Core<'_>) {}
 
     fn valid(tag: i128, _: &[u8]) -> Result<(), (usize, Broken)> {
         Err((0, Broken::UnknownValue(tag)))
@@ -88,6 +93,10 @@ impl<const TAG: i128, R: Rules, T: Variants> Variants for (Variant<TAG, R>, T) {
         }
     }
 
+    fn settle<M: Structure>(tag: i128, fixed: &mut [u8], core: &mut Core<'_>) {
+        if tag == TAG { R::settle::<M>(fixed, core, u64::BITS) } else { T::settle::<M>(tag, fixed, core) }
+    }
+
     fn valid(tag: i128, fixed: &[u8]) -> Result<(), (usize, Broken)> {
         if tag == TAG { R::valid(fixed) } else { T::valid(tag, fixed) }
     }
@@ -101,6 +110,7 @@ impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
     type With<S: Spans> = S;
     const OTHER_TAIL: bool = V::TAIL;
     const SCANS: bool = V::TAIL;
+    const TAGGED: bool = true;
 
     #[inline]
     fn prove<M: Structure, S: Spans>(
@@ -113,6 +123,12 @@ impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
         const { assert!(R::SIZE <= M::SIZE) };
         V::prove::<M>(R::tag(fixed), fixed, at, base, prover)?;
         Ok(spans)
+    }
+
+    fn settle<M: Structure>(fixed: &mut [u8], core: &mut Core<'_>, _: u32) {
+        if !core.chosen {
+            V::settle::<M>(R::tag(fixed), fixed, core);
+        }
     }
 
     fn valid(fixed: &[u8]) -> Result<(), (usize, Broken)> {

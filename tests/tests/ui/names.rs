@@ -9,4 +9,11 @@ struct Clashes {
     fine: u32,
 }
 
+#[derive(WireMessage)]
+#[repr(u8)]
+enum Hidden {
+    Step { __frame: u32 },
+    Stop,
+}
+
 fn main() {}

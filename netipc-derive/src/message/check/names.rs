@@ -10,6 +10,17 @@ use crate::message::parse::bare;
 const GENERATED: &[(&str, &str)] =
     &[("to_owned", "{}View"), ("clone", "{}View"), ("fmt", "{}View"), ("new", "{}Builder"), ("finish", "{}Builder")];
 
+/// Reports fields with names that generated code keeps to itself.
+pub(super) fn reserved(fields: &[Field], errors: &mut Diagnostics) {
+    for field in fields.iter().filter(|field| bare(&field.ident).starts_with("__")) {
+        let name = bare(&field.ident);
+        errors.error_at(
+            field.span,
+            format!("`{name}` conflicts with generated names, which begin with `__`; rename the field"),
+        );
+    }
+}
+
 pub(super) fn check(message: &Ident, fields: &[Field], errors: &mut Diagnostics) {
     for (index, field) in fields.iter().enumerate() {
         let name = bare(&field.ident);

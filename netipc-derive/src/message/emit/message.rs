@@ -43,11 +43,11 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
         #message_docs
         #[doc = ""]
         #[doc = #table]
-        #[allow(dead_code)]
+        #[allow(dead_code, non_camel_case_types)]
         #vis struct #view<'a>(#private::Place<'a, #message>);
 
         #[doc = #builder_head]
-        #[allow(dead_code)]
+        #[allow(dead_code, non_camel_case_types)]
         #vis struct #builder<'w>(#private::Frame<'w, #message>);
 
         const _: () = {
@@ -68,13 +68,13 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
 
             #debug
 
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::len_without_is_empty)]
             impl<'a> #view<'a> {
                 #getters
                 #to_owned
             }
 
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::len_without_is_empty)]
             impl<'w> #builder<'w> {
                 #setters
             }

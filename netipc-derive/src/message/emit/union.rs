@@ -78,13 +78,13 @@ pub(super) fn emit(names: &Names, body: &Union, message_docs: &[Attribute]) -> T
         #message_docs
         #[doc = ""]
         #[doc = #table]
-        #[allow(dead_code)]
+        #[allow(dead_code, non_camel_case_types)]
         #vis enum #view #of_a {
             #(#variants)*
         }
 
         #[doc = #builder_head]
-        #[allow(dead_code)]
+        #[allow(dead_code, non_camel_case_types)]
         #vis struct #builder<'w>(#private::Frame<'w, #message>);
 
         const _: () = {
@@ -115,7 +115,7 @@ pub(super) fn emit(names: &Names, body: &Union, message_docs: &[Attribute]) -> T
                 }
             }
 
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::len_without_is_empty)]
             impl<'w> #builder<'w> {
                 #[doc = #new]
                 #[inline]
@@ -129,7 +129,7 @@ pub(super) fn emit(names: &Names, body: &Union, message_docs: &[Attribute]) -> T
                 #[doc = "Completes the message and tells its length in bytes."]
                 #[doc = ""]
                 #[doc = "# Errors"]
-                #[doc = "Too small a buffer, with the size that would have been enough; no variant, or two, were set."]
+                #[doc = "Too small a buffer, with the size that would have been enough; two variants were set, or none and none has the value 0."]
                 #[inline]
                 #vis fn finish(mut self) -> ::core::result::Result<::core::primitive::usize, #krate::EncodeError> {
                     self.0.finish()
