@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, Type};
 
-use super::Names;
+use super::{Names, rules};
 use crate::message::model::{Field, Kind, Scalar};
 
 /// What the wire calls a field.
@@ -163,7 +163,7 @@ impl Placed<'_> {
 
     /// Reads the field out of `fields`.
     pub(super) fn read(&self, fields: &TokenStream) -> TokenStream {
-        let steps = super::layout::steps(self.rule);
+        let steps = rules::steps(self.rule);
         let head = quote!(#fields #steps);
         match &self.field.kind {
             Kind::Table { .. } | Kind::Directory { .. } => head,

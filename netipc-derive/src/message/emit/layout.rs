@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 
 use super::Names;
 use super::field::{Placed, may_have_tail, wire_name};
+use super::rules;
 use crate::message::model::{Field, Kind, Struct};
 
 /// A message's rules and its description, in step with each other.
@@ -25,34 +26,8 @@ pub(super) struct Layout<'m> {
 impl Layout<'_> {
     /// The list of rules, as a type.
     pub(super) fn rule_list(&self, names: &Names) -> TokenStream {
-        let private = &names.private;
-        let group = |rules: &[TokenStream]| {
-            let rules = nest(rules);
-            quote!(#private::Group<#rules>)
-        };
-        let groups: Vec<_> = self.rules.chunks(GROUP).map(group).collect();
-        let groups: Vec<_> = groups.chunks(GROUP).map(group).collect();
-        nest(&groups)
+        rules::list(names, &self.rules)
     }
-}
-
-/// How many rules make a group, and how many groups a larger one: a type of a few hundred rules one inside the other would
-/// be too deep for the compiler.
-const GROUP: usize = 16;
-
-/// The steps from a message's fields to rule number `rule`.
-pub(super) fn steps(rule: usize) -> TokenStream {
-    let step = |tails: usize| {
-        let tails = (0..tails).map(|_| quote!(.tail()));
-        quote!(#(#tails)*.head())
-    };
-    let (outer, inner, last) = (step(rule / GROUP / GROUP), step(rule / GROUP % GROUP), step(rule % GROUP));
-    quote!(#outer #inner #last)
-}
-
-/// `(a, (b, ()))`.
-pub(super) fn nest(types: &[TokenStream]) -> TokenStream {
-    types.iter().rev().fold(quote!(()), |rest, first| quote!((#first, #rest)))
 }
 
 fn number(n: usize) -> TokenStream {

@@ -8,6 +8,7 @@ mod field;
 mod inherent;
 mod layout;
 mod message;
+mod rules;
 mod stub;
 mod union;
 

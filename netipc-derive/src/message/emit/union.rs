@@ -9,6 +9,7 @@ use super::Names;
 use super::field::{self, Placed, scalar, wire_name};
 use super::inherent;
 use super::layout::{self, Layout};
+use super::rules;
 use crate::message::docs;
 use crate::message::model::{Style, Union, UnionVariant};
 
@@ -201,7 +202,7 @@ fn structure(
             quote!(#private::Variant<#tag, #rules>)
         })
         .collect();
-    let variants = layout::nest(&variants);
+    let variants = rules::nest(&variants);
     let described = laid.iter().map(|laid| {
         let (name, tag, entries) = (wire_name(&laid.variant.ident), laid.tag(), &laid.layout.entries);
         quote!(#schema::Variant::new(#name, #tag, { const FIELDS: &[#schema::Field] = &[#(#entries),*]; FIELDS }))
