@@ -46,6 +46,7 @@ pub mod buf;
 pub mod codec;
 #[doc(hidden)]
 pub mod private;
+pub mod proto;
 pub mod wire;
 
 pub use codec::{DecodeError, EncodeError, WireMessage};

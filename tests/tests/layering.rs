@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Rooms that do neither I/O nor look at a clock.
-const PURE: [&str; 3] = ["buf", "codec", "wire"];
+const PURE: [&str; 4] = ["buf", "codec", "wire", "proto"];
 const LONGEST: usize = 500;
 
 fn root() -> PathBuf {

@@ -1,0 +1,179 @@
+//! What a peer did wrong, and what it asked too much of.
+//!
+//! Owns: the names of the broken rules, each with its place in the packet. It refuses to say what follows from one:
+//! a session closes, a handshake may answer first.
+
+use core::fmt;
+
+use crate::wire::{Control, HEADER_LEN, Kind, Structure, WireError};
+
+/// A rule of the conversation that the peer broke (docs/protocol.md, sections 1 and 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The bytes alone are wrong.
+    #[error(transparent)]
+    Envelope(#[from] WireError),
+    /// A message is of another kind than the one whose turn it is.
+    #[error("header: kind at byte 8 must be {} ({expected:?}), is {} ({found:?})", expected.raw(), found.raw())]
+    UnexpectedKind {
+        /// The kind whose turn it was.
+        expected: Kind,
+        /// The kind that came.
+        found: Kind,
+    },
+    /// A control message is not the one whose turn it is.
+    #[error("header: code at byte 12 must be {} ({expected:?}), is {found}", expected.raw())]
+    UnexpectedControl {
+        /// The control message whose turn it was.
+        expected: Control,
+        /// The code that came.
+        found: u16,
+    },
+    /// The payload of a control message has another length than its structure.
+    #[error("header: payload_len at byte 16 must be {expected}, is {found}")]
+    PayloadLength {
+        /// Bytes of the structure.
+        expected: u32,
+        /// Bytes that the header states.
+        found: u32,
+    },
+    /// A message has no items, or is no batch and has other than one.
+    #[error("header: item_count at byte 20 is {found}, which the flags do not allow")]
+    ItemCount {
+        /// The count that came.
+        found: u32,
+    },
+    /// A packet is shorter or longer than its header says, or not full although it is not the last of its message.
+    #[error("packet: {found} bytes, where its header makes it {stated}")]
+    PacketLength {
+        /// Bytes that the packet must have by its header and the packet size.
+        stated: u64,
+        /// Bytes that it has.
+        found: usize,
+    },
+    /// A continuation is not the one that comes next.
+    #[error("chunk header: {field} at byte {offset} must be {expected}, is {found}")]
+    Chunk {
+        /// The guilty field, by its name in docs/protocol.md.
+        field: &'static str,
+        /// Its first byte in the packet.
+        offset: usize,
+        /// What follows from the packets before.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// A packet has no bytes at all.
+    #[error("packet: no bytes")]
+    EmptyPacket,
+    /// A response answers no request that is in flight.
+    #[error("header: message_id at byte 24 is {id}, which is not in flight")]
+    UnknownId {
+        /// The id that came.
+        id: u64,
+    },
+    /// A request has the id of another one that is in flight.
+    #[error("header: message_id at byte 24 is {id}, which is in flight already")]
+    DuplicateId {
+        /// The id that came.
+        id: u64,
+    },
+    /// A hello-ack does not follow from the hello.
+    #[error("hello-ack: {field} at byte {offset} does not follow from the hello, is {found:#x}")]
+    Ack {
+        /// The guilty field, by its name in docs/protocol.md.
+        field: &'static str,
+        /// Its first byte in the packet.
+        offset: usize,
+        /// What came.
+        found: u64,
+    },
+}
+
+impl Violation {
+    /// The byte of the packet where the rule is broken: the first of the guilty field, or the first that is missing or
+    /// too many. For a batch, a byte of the whole message, be it cut into packets or not.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        match *self {
+            Self::Envelope(error) => match error.structure() {
+                Structure::Header | Structure::ChunkHeader => error.offset(),
+                Structure::Hello | Structure::HelloAck | Structure::Batch => HEADER_LEN.saturating_add(error.offset()),
+            },
+            Self::UnexpectedKind { .. } => 8,
+            Self::UnexpectedControl { .. } => 12,
+            Self::PayloadLength { .. } => 16,
+            Self::ItemCount { .. } => 20,
+            Self::PacketLength { stated, found } => usize::try_from(stated).map_or(found, |stated| stated.min(found)),
+            Self::Chunk { offset, .. } | Self::Ack { offset, .. } => offset,
+            Self::EmptyPacket => 0,
+            Self::UnknownId { .. } | Self::DuplicateId { .. } => 24,
+        }
+    }
+}
+
+/// Something that there may only be so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Payload bytes of a request, by the session's terms.
+    RequestPayload,
+    /// Payload bytes of a response, by the session's terms.
+    ResponsePayload,
+    /// Items of a request, by the session's terms.
+    RequestItems,
+    /// Items of a response, by the session's terms.
+    ResponseItems,
+    /// Requests that wait for their response.
+    InFlight,
+    /// Messages that wait to be sent.
+    Backlog,
+    /// Bytes of a message, by what its headers and packets can carry.
+    MessageLen,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RequestPayload => "bytes of a request's payload",
+            Self::ResponsePayload => "bytes of a response's payload",
+            Self::RequestItems => "items of a request",
+            Self::ResponseItems => "items of a response",
+            Self::InFlight => "requests in flight",
+            Self::Backlog => "messages waiting to be sent",
+            Self::MessageLen => "bytes of a message",
+        })
+    }
+}
+
+/// More was asked than a limit allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{limit}: {asked} asked, {allowed} allowed")]
+#[expect(clippy::exhaustive_structs, reason = "which limit, how much, of how much: there is no more to say")]
+pub struct LimitExceeded {
+    /// Which limit.
+    pub limit: Limit,
+    /// How much was asked.
+    pub asked: u64,
+    /// How much is allowed.
+    pub allowed: u64,
+}
+
+/// Why a session can't go on with what its peer sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "a peer does what it never may, or too much of what it may")]
+pub enum Breach {
+    /// The peer broke a rule.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// The peer went beyond a limit.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+}
+
+impl From<WireError> for Breach {
+    fn from(error: WireError) -> Self {
+        Self::Violation(Violation::Envelope(error))
+    }
+}
