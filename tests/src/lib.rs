@@ -1,6 +1,7 @@
 //! The tests of netipc.
 pub mod vectors;
 
+pub mod conversation;
 pub mod declared;
 pub mod envelope;
 pub mod generate;

@@ -1,4 +1,5 @@
-//! A slow, obvious decoder and encoder of the declared services' payloads (docs/protocol.md, section 5).
+//! A slow, obvious decoder and encoder of the declared services' payloads (docs/protocol.md, section 5), and beside them the
+//! same for the conversation that carries them (sections 1 and 2).
 //!
 //! Written from that page alone, and sharing no line with the crates under test: what both say is right twice, where they
 //! differ one of them is wrong. Owns: which payloads are accepted, and what they say. Refuses: to be clever or fast.
@@ -6,9 +7,11 @@
 mod apps_lookup;
 pub(crate) mod bytes;
 mod cgroups_lookup;
+pub mod handshake;
 mod increment;
 pub(crate) mod labels;
 pub(crate) mod lookup;
+pub mod packets;
 mod snapshot;
 mod string_reverse;
 
