@@ -254,3 +254,183 @@ fn would_be_hello(packet: &[u8]) -> bool {
     Header::parse(&head)
         .is_ok_and(|header| check_control(&header, Control::Hello).is_ok() && payload(&header, packet, HELLO).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, AwaitHello, HELLO, HELLO_ACK, HandshakeError, greet};
+    use crate::proto::{ServerPolicy, Terms, Violation};
+    use crate::wire::{
+        AuthToken, Control, HEADER_LEN, HELLO_ACK_LEN, HELLO_LEN, Header, Hello, HelloAck, Kind, Profiles, Status,
+    };
+
+    fn policy() -> ServerPolicy {
+        ServerPolicy { profiles: Profiles::from_bits(3), preferred: Profiles::from_bits(3), ..ServerPolicy::new() }
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            flags: 0,
+            supported_profiles: Profiles::from_bits(7),
+            preferred_profiles: Profiles::from_bits(7),
+            max_request_payload: 512,
+            max_request_items: 3,
+            max_response_payload: 0,
+            max_response_items: 0,
+            auth_token: AuthToken::new(0),
+            packet_size: 4096,
+        }
+    }
+
+    fn ack(policy: &ServerPolicy) -> (Terms, [u8; 80]) {
+        match AwaitHello::new(policy).on_packet(&greet(hello()).0, || true) {
+            Answer::Offer(offer) => offer.grant(5),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A packet with these bytes instead of its own.
+    fn patched<const N: usize>(mut packet: [u8; N], at: usize, bytes: &[u8]) -> [u8; N] {
+        packet[at..at + bytes.len()].copy_from_slice(bytes);
+        packet
+    }
+
+    #[test]
+    fn stated_lengths_are_those_of_the_structures() {
+        assert_eq!((HELLO as usize, HELLO_ACK as usize), (HELLO_LEN, HELLO_ACK_LEN));
+    }
+
+    #[test]
+    fn both_sides_come_to_the_same_terms() {
+        let (packet, client) = greet(hello());
+        assert_eq!(Header::parse(&packet), Ok(Header::control(Control::Hello, 44)));
+        assert_eq!(Hello::parse(&packet[HEADER_LEN..]), Ok(hello()));
+        let (terms, answer) = ack(&policy());
+        let expected = Terms {
+            profile: Profiles::SHM_HYBRID,
+            request_payload: 512,
+            request_items: 3,
+            response_payload: 1024,
+            response_items: 3,
+            packet_size: 4096,
+            session_id: 5,
+        };
+        assert_eq!((terms, client.on_packet(&answer)), (expected, Ok(expected)));
+    }
+
+    /// What a client makes of each packet that can reach it.
+    #[test]
+    fn a_client_takes_every_packet_to_its_outcome() {
+        let (sent, client) = greet(hello());
+        let (terms, good) = ack(&policy());
+        let header = |header: Header| patched(good, 0, &header.encode());
+        let status = |raw: u16| Header::control(Control::HelloAck, 48).with_status(Status::from_raw(raw));
+        let violation = |violation| Err(HandshakeError::Violation(violation));
+        assert_eq!(client.on_packet(&good), Ok(terms));
+        assert_eq!(client.on_packet(&[]), violation(Violation::EmptyPacket));
+        for raw in [1, 2, 3, 4, 5, 6, 99, 0xffff] {
+            let refused = Err(HandshakeError::Refused(Status::from_raw(raw)));
+            assert_eq!(client.on_packet(&header(status(raw))), refused);
+            assert_eq!(client.on_packet(&header(status(raw))[..HEADER_LEN]), refused);
+            assert_eq!(client.on_packet(&header(status(raw).with_payload_len(7))), refused);
+            assert_eq!(client.on_packet(&[&header(status(raw))[..], b"more"].concat()), refused);
+            // Even of a refusal the envelope has to be right.
+            let kind = Header::new(Kind::Response, 2).with_status(Status::from_raw(raw));
+            let unexpected = Violation::UnexpectedKind { expected: Kind::Control, found: Kind::Response };
+            assert_eq!(client.on_packet(&header(kind)), violation(unexpected));
+        }
+        let own = Violation::UnexpectedControl { expected: Control::HelloAck, found: 1 };
+        assert_eq!(client.on_packet(&sent), violation(own));
+        for at in [4, HEADER_LEN] {
+            let other = patched(good, at, &2_u16.to_ne_bytes());
+            let outcome = client.on_packet(&other);
+            assert!(matches!(outcome, Err(HandshakeError::Incompatible(_))), "{outcome:?}");
+        }
+        for len in HEADER_LEN..good.len() {
+            let cut = Violation::PacketLength { stated: 80, found: len };
+            assert_eq!(client.on_packet(&good[..len]), violation(cut));
+        }
+        let long = [&good[..], &[0]].concat();
+        assert_eq!(client.on_packet(&long), violation(Violation::PacketLength { stated: 80, found: 81 }));
+        for found in [0, 47, 49] {
+            let length = Violation::PayloadLength { expected: 48, found };
+            assert_eq!(client.on_packet(&header(status(0).with_payload_len(found))), violation(length));
+        }
+        let ignored = status(0).with_flags(0xffff).with_item_count(0).with_message_id(9);
+        assert_eq!(client.on_packet(&header(ignored)), Ok(terms));
+    }
+
+    /// What a server makes of each packet that can reach it.
+    #[test]
+    fn a_server_takes_every_packet_to_its_answer() {
+        let policy = policy();
+        let (good, _) = greet(hello());
+        let close = |packet: &[u8]| match AwaitHello::new(&policy).on_packet(packet, || true) {
+            Answer::Close(violation) => violation,
+            other => panic!("{other:?}"),
+        };
+        let refuse = |packet: &[u8]| match AwaitHello::new(&policy).on_packet(packet, || true) {
+            Answer::Refuse(refusal) => refusal.status(),
+            other => panic!("{other:?}"),
+        };
+        let header = |header: Header| patched(good, 0, &header.encode());
+        assert_eq!(close(&[]), Violation::EmptyPacket);
+        assert_eq!(close(&good[..31]).offset(), 31);
+        assert_eq!(close(&good[..75]), Violation::PacketLength { stated: 76, found: 75 });
+        let unexpected = Violation::UnexpectedKind { expected: Kind::Control, found: Kind::Request };
+        assert_eq!(close(&header(Header::new(Kind::Request, 1).with_payload_len(44))), unexpected);
+        let unexpected = Violation::UnexpectedControl { expected: Control::Hello, found: 2 };
+        assert_eq!(close(&ack(&policy).1), unexpected);
+        let length = Violation::PayloadLength { expected: 44, found: 45 };
+        assert_eq!(close(&header(Header::control(Control::Hello, 45))), length);
+        let ignored = Header::control(Control::Hello, 44).with_flags(1).with_status(Status::Other(9));
+        let answer =
+            AwaitHello::new(&policy).on_packet(&header(ignored.with_message_id(4).with_item_count(0)), || true);
+        assert!(matches!(answer, Answer::Offer(_)), "{answer:?}");
+
+        for version in [0_u16, 2, 0xffff] {
+            let bytes = version.to_ne_bytes();
+            assert_eq!(refuse(&patched(good, 4, &bytes)), Status::Incompatible);
+            assert_eq!(refuse(&patched(good, HEADER_LEN, &bytes)), Status::Incompatible);
+            for len in [31, 32, 75] {
+                assert_eq!(close(&patched(good, 4, &bytes)[..len]).offset(), if len < 32 { len } else { 4 });
+            }
+            let kind = patched(good, 8, &1_u16.to_ne_bytes());
+            assert_eq!(close(&patched(kind, 4, &bytes)).offset(), 4);
+        }
+        assert_eq!(refuse(&patched(good, HEADER_LEN + 2, &[1, 0])), Status::BadEnvelope);
+        assert_eq!(refuse(&patched(good, HEADER_LEN + 28, &[0, 0, 0, 1])), Status::BadEnvelope);
+    }
+
+    #[test]
+    fn an_offer_is_granted_or_refused_or_made_again_with_fewer_profiles() {
+        let policy = policy();
+        let offer = match AwaitHello::new(&policy).on_packet(&greet(hello()).0, || true) {
+            Answer::Offer(offer) => offer,
+            other => panic!("{other:?}"),
+        };
+        let terms = offer.terms();
+        assert_eq!((terms.profile, terms.session_id), (Profiles::SHM_HYBRID, 0));
+        assert_eq!(offer.grant(9).0, Terms { session_id: 9, ..terms });
+
+        let refusal = offer.refuse(Status::LimitExceeded);
+        assert_eq!(
+            (refusal.status(), refusal.to_string().as_str()),
+            (Status::LimitExceeded, "refused with limit exceeded")
+        );
+        let packet = refusal.packet();
+        let header = Header::control(Control::HelloAck, 48).with_status(Status::LimitExceeded);
+        assert_eq!(Header::parse(&packet), Ok(header));
+        assert_eq!(HelloAck::parse(&packet[HEADER_LEN..]), Ok(HelloAck::refusal()));
+        assert_eq!(greet(hello()).1.on_packet(&packet), Err(HandshakeError::Refused(Status::LimitExceeded)));
+
+        let less = offer.without(Profiles::SHM_HYBRID).unwrap();
+        let (terms, packet) = less.grant(9);
+        assert_eq!(terms.profile, Profiles::BASELINE);
+        let ack = HelloAck::parse(&packet[HEADER_LEN..]).unwrap();
+        assert_eq!((ack.server_profiles, ack.intersection), (Profiles::BASELINE, Profiles::BASELINE));
+        assert_eq!(greet(hello()).1.on_packet(&packet), Ok(terms));
+        // What was struck once stays away.
+        assert_eq!(less.without(Profiles::SHM_FUTEX).unwrap().terms().profile, Profiles::BASELINE);
+        assert_eq!(less.without(Profiles::BASELINE).unwrap_err().status(), Status::Unsupported);
+    }
+}

@@ -102,3 +102,44 @@ impl InFlight {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FEW, FEW_AGAIN, Ids, InFlight};
+    use crate::proto::{Breach, Limit, LimitExceeded, Violation};
+
+    #[test]
+    fn an_id_is_taken_once_and_given_back_once() {
+        let mut ids = InFlight::new(2);
+        assert_eq!((ids.insert(5), ids.insert(5)), (Ok(()), Err(Violation::DuplicateId { id: 5 }.into())));
+        assert_eq!((ids.remove(5), ids.remove(5), ids.is_empty()), (true, false, true));
+        assert_eq!((ids.insert(5), ids.contains(5), ids.contains(6), ids.len()), (Ok(()), true, false, 1));
+    }
+
+    #[test]
+    fn a_duplicate_is_one_even_where_no_more_fit() {
+        let mut ids = InFlight::new(1);
+        assert_eq!(ids.insert(1), Ok(()));
+        assert_eq!(ids.insert(1), Err(Breach::Violation(Violation::DuplicateId { id: 1 })));
+        let full = LimitExceeded { limit: Limit::InFlight, asked: 2, allowed: 1 };
+        assert_eq!(ids.insert(2), Err(Breach::Limit(full)));
+        let none = LimitExceeded { limit: Limit::InFlight, asked: 1, allowed: 0 };
+        assert_eq!(InFlight::new(0).insert(1), Err(Breach::Limit(none)));
+    }
+
+    #[test]
+    fn many_ids_are_hashed_and_few_again_are_not() {
+        let many = 3 * FEW as u64;
+        let mut ids = InFlight::new(usize::MAX);
+        for id in 0..many {
+            assert_eq!(ids.insert(id), Ok(()));
+            assert_eq!(matches!(ids.ids, Ids::Many(_)), ids.len() > FEW);
+            assert!((0..many).all(|other| ids.contains(other) == (other <= id)));
+        }
+        for id in 0..many {
+            assert!(ids.remove(id));
+            assert_eq!(matches!(ids.ids, Ids::Many(_)), ids.len() > FEW_AGAIN);
+            assert!((0..many).all(|other| ids.contains(other) == (other > id)));
+        }
+    }
+}

@@ -177,3 +177,85 @@ impl From<WireError> for Breach {
         Self::Violation(Violation::Envelope(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Breach, Limit, LimitExceeded, Violation};
+    use crate::wire::{Batch, ChunkHeader, Control, Header, Hello, HelloAck, Kind};
+
+    #[test]
+    fn a_violation_says_where_in_the_packet_and_why() {
+        let cases = [
+            (Violation::EmptyPacket, 0, "packet: no bytes"),
+            (
+                Violation::UnexpectedKind { expected: Kind::Request, found: Kind::Control },
+                8,
+                "header: kind at byte 8 must be 1 (Request), is 3 (Control)",
+            ),
+            (
+                Violation::UnexpectedControl { expected: Control::HelloAck, found: 9 },
+                12,
+                "header: code at byte 12 must be 2 (HelloAck), is 9",
+            ),
+            (
+                Violation::PayloadLength { expected: 44, found: 45 },
+                16,
+                "header: payload_len at byte 16 must be 44, is 45",
+            ),
+            (Violation::ItemCount { found: 0 }, 20, "header: item_count at byte 20 is 0, which the flags do not allow"),
+            (Violation::PacketLength { stated: 100, found: 41 }, 41, "packet: 41 bytes, where its header makes it 100"),
+            (Violation::PacketLength { stated: 40, found: 41 }, 40, "packet: 41 bytes, where its header makes it 40"),
+            (
+                Violation::Chunk { field: "chunk_index", offset: 20, expected: 1, found: 2 },
+                20,
+                "chunk header: chunk_index at byte 20 must be 1, is 2",
+            ),
+            (Violation::UnknownId { id: 7 }, 24, "header: message_id at byte 24 is 7, which is not in flight"),
+            (Violation::DuplicateId { id: 7 }, 24, "header: message_id at byte 24 is 7, which is in flight already"),
+            (
+                Violation::Ack { field: "padding", offset: 68, found: 16 },
+                68,
+                "hello-ack: padding at byte 68 does not follow from the hello, is 0x10",
+            ),
+        ];
+        for (violation, offset, text) in cases {
+            assert_eq!((violation.offset(), violation.to_string().as_str()), (offset, text));
+            assert_eq!(Breach::from(violation).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_place_in_a_structure_becomes_the_place_in_its_packet() {
+        let errors = [
+            (Header::parse(&[0; 32]).unwrap_err(), 0),
+            (Header::parse(&[0; 31]).unwrap_err(), 31),
+            (ChunkHeader::parse(&[0; 30]).unwrap_err(), 30),
+            (Hello::parse(&[0; 44]).unwrap_err(), 32),
+            (HelloAck::parse(&[0; 47]).unwrap_err(), 79),
+            (Batch::parse(&[0; 7], 1).unwrap_err(), 39),
+        ];
+        for (error, offset) in errors {
+            let breach = Breach::from(error);
+            assert_eq!(breach, Breach::Violation(Violation::Envelope(error)));
+            assert_eq!(Violation::from(error).offset(), offset);
+            assert_eq!(breach.to_string(), error.to_string());
+        }
+    }
+
+    #[test]
+    fn a_limit_says_what_was_asked_and_what_is_allowed() {
+        let cases = [
+            (Limit::RequestPayload, "bytes of a request's payload"),
+            (Limit::ResponsePayload, "bytes of a response's payload"),
+            (Limit::RequestItems, "items of a request"),
+            (Limit::ResponseItems, "items of a response"),
+            (Limit::InFlight, "requests in flight"),
+            (Limit::Backlog, "messages waiting to be sent"),
+            (Limit::MessageLen, "bytes of a message"),
+        ];
+        for (limit, text) in cases {
+            let breach = Breach::from(LimitExceeded { limit, asked: 9, allowed: 8 });
+            assert_eq!(breach.to_string(), format!("{text}: 9 asked, 8 allowed"));
+        }
+    }
+}
