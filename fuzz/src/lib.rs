@@ -3,7 +3,7 @@
 //! Owns: the properties that hold for any bytes at all. A target aborts where one does not.
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{declared, envelope, natural};
+use netipc_tests::{declared, envelope, natural, seeds};
 
 /// Decodes `payload` as the derive does and as the slow decoder does, and writes what is accepted again in every way there is.
 ///
@@ -31,4 +31,13 @@ pub fn decode_natural(payload: &[u8]) {
 /// Where what is accepted does not encode to the same bytes.
 pub fn envelope(input: &[u8]) {
     envelope::check_any(input);
+}
+
+/// Gives `input` to the machine or the parser that the target is named for, and to its twin where it has one.
+///
+/// # Panics
+///
+/// Where they differ, or where what was accepted does not become the same bytes again.
+pub fn conversation(target: &str, input: &[u8]) {
+    seeds::check_conversation(target, input);
 }

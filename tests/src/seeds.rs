@@ -4,9 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use netipc::proto::Role;
+use netipc::wire::{HEADER_LEN, HelloAck};
+
 use crate::oracle::Message;
 use crate::payload_vectors::{Verdict, load};
-use crate::{envelope, natural, vectors};
+use crate::{conversation, envelope, natural, vectors};
 
 /// The fuzz target for payloads of `message`.
 #[must_use]
@@ -28,6 +31,25 @@ pub const NATURAL: &str = "decode_natural";
 
 /// The fuzz target for the envelope.
 pub const ENVELOPE: &str = "envelope";
+
+/// The fuzz targets for one structure of the envelope each, and for the machines of the conversation.
+pub const CONVERSATION: [&str; 6] = ["header", "chunk", "hello", "handshake_server", "handshake_client", "assemble"];
+
+/// Gives `input` to one of the targets of [`CONVERSATION`].
+///
+/// # Panics
+/// Where that target would abort, and where there is no such target.
+pub fn check_conversation(target: &str, input: &[u8]) {
+    match target {
+        "header" => envelope::check_header(input),
+        "chunk" => envelope::check_chunk(input),
+        "hello" => envelope::check_hello(input),
+        "handshake_server" => conversation::check_server(input),
+        "handshake_client" => conversation::check_client(input),
+        "assemble" => conversation::check_assemble(input),
+        other => panic!("no target {other}"),
+    }
+}
 
 /// The directory of that target's seeds.
 #[must_use]
@@ -94,8 +116,49 @@ pub fn envelope() -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
+/// Each vector of a conversation, its structures or its packets, and the seed file that holds it.
+///
+/// # Panics
+/// Where a packet is missing.
+#[must_use]
+pub fn conversation() -> Vec<(PathBuf, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for file in ["golden", "accept", "reject"] {
+        for entry in vectors::load(file) {
+            let packets = || vectors::hex_list(&entry.all, "packets");
+            // The first choice of a server's policy, or of a client's hello, is the recorded one.
+            let handshake = || [vec![0], packets().concat()].concat();
+            let stream = |role, packet_size| conversation::stream(role, &conversation::terms(packet_size), &packets());
+            let (target, seed) = match entry.kind.as_str() {
+                // A packet size at which most of them are cut.
+                "outer_header" => ("header", [&entry.bytes[..], &36_u32.to_ne_bytes()].concat()),
+                "chunk_header" => ("chunk", entry.bytes),
+                "hello" => ("hello", [&[0], &entry.bytes[..]].concat()),
+                "hello_ack" => ("hello", [&[1], &entry.bytes[..]].concat()),
+                "handshake_server" => ("handshake_server", handshake()),
+                "handshake_client" => ("handshake_client", handshake()),
+                "session_server" => {
+                    ("assemble", stream(Role::Server, vectors::number(&entry.all, "agreed_packet_size")))
+                }
+                "session_client" => {
+                    let ack = HelloAck::parse(&vectors::unhex(vectors::text(&entry.all, "ack"))[HEADER_LEN..]);
+                    ("assemble", stream(Role::Client, ack.expect("an ack").packet_size))
+                }
+                "chunked_message" => {
+                    let kind: u16 = vectors::number(&entry.input["header"], "kind");
+                    let role = if kind == 1 { Role::Server } else { Role::Client };
+                    ("assemble", stream(role, vectors::number(&entry.input, "agreed_packet_size")))
+                }
+                _ => continue,
+            };
+            seeds.push((directory_of(target).join(format!("{file}-{}", entry.name)), seed));
+        }
+    }
+    seeds
+}
+
 /// All seeds that are made, and their files.
 #[must_use]
 pub fn all() -> Vec<(PathBuf, Vec<u8>)> {
-    [from_vectors(), natural(), envelope()].concat()
+    [from_vectors(), natural(), envelope(), conversation()].concat()
 }

@@ -50,3 +50,12 @@ fn the_seeds_of_a_natural_layout_have_one_form_each() {
 fn the_seeds_of_the_envelope_encode_to_what_they_were() {
     inputs(seeds::ENVELOPE).iter().for_each(|input| envelope::check_any(input));
 }
+
+#[test]
+fn the_seeds_of_the_conversation_hold_what_their_targets_hold_of_any_input() {
+    for target in seeds::CONVERSATION {
+        let inputs = inputs(target);
+        assert!(inputs.len() >= 8, "{target}: {}", inputs.len());
+        inputs.iter().for_each(|input| seeds::check_conversation(target, input));
+    }
+}

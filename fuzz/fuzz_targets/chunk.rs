@@ -1,0 +1,4 @@
+//! Continuation headers.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| netipc_fuzz::conversation("chunk", input));
