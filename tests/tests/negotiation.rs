@@ -299,8 +299,11 @@ fn terms_with(mut terms: Terms, field: &str, value: u64) -> Terms {
     terms
 }
 
-/// Hellos that break one rule each, in the order of the checks.
-fn broken() -> [(Status, fn(&mut Hello)); 5] {
+/// What breaks one rule of a hello.
+type Spoil = fn(&mut Hello);
+
+/// One for each rule, in the order of the checks, with the refusal.
+fn broken() -> [(Status, Spoil); 5] {
     [
         (Status::BadEnvelope, |hello| hello.flags = 1),
         (Status::Unsupported, |hello| hello.supported_profiles = Profiles::from_bits(8)),
@@ -353,7 +356,7 @@ fn authorization_is_asked_once_and_only_about_a_client_with_the_right_token() {
 
 #[test]
 fn a_refusal_tells_the_log_what_was_asked_and_what_is_allowed() {
-    let refusal = |spoil: fn(&mut Hello)| {
+    let refusal = |spoil: Spoil| {
         let mut hello = hello();
         spoil(&mut hello);
         match AwaitHello::new(&policy()).on_packet(&greet(hello).0, || true) {

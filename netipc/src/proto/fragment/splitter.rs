@@ -35,7 +35,7 @@ impl Splitter {
     /// Cuts the message of this header into packets of at most `packet_size` bytes.
     ///
     /// # Errors
-    /// [`Limit::MessageLen`] where header and payload have more bytes than 32 bits can say, or where a packet has no room
+    /// [`Limit::MessageLen`](crate::proto::Limit) where header and payload have more bytes than 32 bits can say, or where a packet has no room
     /// behind its header.
     #[inline]
     pub fn new(header: Header, packet_size: u32) -> Result<Self, LimitExceeded> {
