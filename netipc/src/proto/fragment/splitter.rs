@@ -35,8 +35,8 @@ impl Splitter {
     /// Cuts the message of this header into packets of at most `packet_size` bytes.
     ///
     /// # Errors
-    /// [`Limit::MessageLen`](crate::proto::Limit) where header and payload have more bytes than 32 bits can say, or where a packet has no room
-    /// behind its header.
+    /// [`Limit::MessageLen`](crate::proto::Limit) where header and payload have more bytes than 32 bits can say, or where
+    /// a packet has no room behind its header.
     #[inline]
     pub fn new(header: Header, packet_size: u32) -> Result<Self, LimitExceeded> {
         let Some(budget) = packet_size.checked_sub(HEAD).and_then(NonZeroU32::new) else {
