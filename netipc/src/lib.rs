@@ -44,9 +44,17 @@ extern crate self as netipc;
 
 pub mod buf;
 pub mod codec;
+#[cfg(target_os = "linux")]
+pub mod endpoint;
 #[doc(hidden)]
 pub mod private;
 pub mod proto;
+#[cfg(target_os = "linux")]
+mod sync;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod transport;
 pub mod wire;
 
 pub use codec::{DecodeError, EncodeError, WireMessage};

@@ -1,0 +1,135 @@
+//! Where a service is to be found.
+//!
+//! Owns: the names of services, and how a run directory and a name make a path. It refuses names that could leave the
+//! directory, once, when an [`Endpoint`] is made.
+
+use core::fmt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of `sun_path` in a `sockaddr_un`, less the NUL behind the path (unix(7)).
+const LONGEST_PATH: usize = 107;
+
+/// Why there is no such endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Names are letters, digits, `.`, `_` and `-`, at least one of them, and neither `.` nor `..`.
+    #[error(
+        "{name:?} is no name of a service: those are letters, digits, '.', '_' and '-', and neither \".\" nor \"..\""
+    )]
+    Name {
+        /// The name that was given.
+        name: String,
+    },
+    /// The path does not fit into the address of a socket.
+    #[error("{path:?} has {len} bytes, and the address of a socket holds {allowed}: use a shorter run directory")]
+    PathTooLong {
+        /// The path of the socket.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: usize,
+        /// The longest possible.
+        allowed: usize,
+    },
+    /// A path with a NUL in it is the path of nothing.
+    #[error("{run_dir:?} has a NUL in it")]
+    Nul {
+        /// The directory that was given.
+        run_dir: PathBuf,
+    },
+}
+
+/// A service in a run directory (docs/protocol.md, section 3).
+///
+/// ```
+/// use netipc::endpoint::Endpoint;
+///
+/// let endpoint = Endpoint::new("/run/lab", "thermometer")?;
+/// assert_eq!(endpoint.socket_path().to_str(), Some("/run/lab/thermometer.sock"));
+/// assert!(Endpoint::new("/run/lab", "../etc").is_err());
+/// # Ok::<(), netipc::endpoint::EndpointError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    run_dir: PathBuf,
+    service: String,
+    socket: PathBuf,
+}
+
+impl Endpoint {
+    /// The service of this name in the directory `run_dir`; nothing is looked up.
+    ///
+    /// # Errors
+    /// A name that is none, or a path that no socket can have.
+    pub fn new(run_dir: impl Into<PathBuf>, service: &str) -> Result<Self, EndpointError> {
+        let run_dir = run_dir.into();
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if service.is_empty() || [".", ".."].contains(&service) || !service.bytes().all(allowed) {
+            return Err(EndpointError::Name { name: service.to_owned() });
+        }
+        let socket = run_dir.join(format!("{service}.sock"));
+        let bytes = socket.as_os_str().as_encoded_bytes();
+        if bytes.contains(&0) {
+            return Err(EndpointError::Nul { run_dir });
+        }
+        let len = bytes.len();
+        if len > LONGEST_PATH {
+            return Err(EndpointError::PathTooLong { path: socket, len, allowed: LONGEST_PATH });
+        }
+        Ok(Self { run_dir, service: service.to_owned(), socket })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The path of its socket: `{run_dir}/{service}.sock`, 107 bytes at most.
+    #[must_use]
+    pub fn socket_path(&self) -> &Path {
+        &self.socket
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, EndpointError};
+
+    #[test]
+    fn a_name_is_letters_digits_dots_underscores_and_dashes() {
+        for good in ["a", "cgroups-snapshot", "A.b_C-9", "...", "-", ".hidden", "a.."] {
+            let path = format!("/run/x/{good}.sock");
+            assert_eq!(Endpoint::new("/run/x", good).unwrap().socket_path().to_str(), Some(&path[..]));
+        }
+        for bad in ["", ".", "..", "a/b", "/", "../a", "a b", "a\0", "ü", "a\n", "a*"] {
+            assert_eq!(Endpoint::new("/run/x", bad), Err(EndpointError::Name { name: bad.to_owned() }), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_must_fit_the_address_of_a_socket() {
+        for len in 1..200 {
+            let run_dir = format!("/{}", "d".repeat(len));
+            let path_len = run_dir.len() + "/s.sock".len();
+            match Endpoint::new(&run_dir, "s") {
+                Ok(endpoint) => assert!(path_len <= 107 && endpoint.socket_path().as_os_str().len() == path_len),
+                Err(EndpointError::PathTooLong { len, allowed: 107, .. }) => assert_eq!(len, path_len.max(108)),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(matches!(Endpoint::new("/run/\0", "s"), Err(EndpointError::Nul { .. })));
+    }
+}

@@ -1,0 +1,119 @@
+//! System calls, and nothing above them: sockets, event queues, timers, files, and how to give the processor away.
+//!
+//! Owns: every call into the kernel, with its `errno` and its name kept as one error. It refuses to decide anything:
+//! what to do about an interrupted or refused call is said by whoever made it.
+
+mod event;
+mod file;
+mod peer;
+mod socket;
+
+pub(crate) use event::{Event, EventQueue, Signal, Timer};
+pub(crate) use file::{Directory, FileId, raise_file_mode, unlink};
+pub use peer::Peer;
+pub(crate) use socket::{Accepted, Connected, Patience, Readiness, Sent, Socket};
+
+use core::fmt;
+
+use rustix::io::Errno;
+
+/// A system call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SystemError {
+    call: &'static str,
+    errno: i32,
+}
+
+impl SystemError {
+    pub(crate) const fn new(call: &'static str, errno: Errno) -> Self {
+        Self { call, errno: errno.raw_os_error() }
+    }
+
+    /// What the kernel answers who sends a packet that is longer than it takes.
+    pub(crate) const fn packet_too_long() -> Self {
+        Self::new("sendmsg", Errno::MSGSIZE)
+    }
+
+    /// The call, by the name of its page in section 2 of the manual.
+    #[must_use]
+    pub const fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// What the kernel answered: errno(3).
+    #[must_use]
+    pub const fn errno(&self) -> i32 {
+        self.errno
+    }
+
+    /// Whether this process, or the machine, has no file descriptor left.
+    #[must_use]
+    pub const fn is_out_of_descriptors(&self) -> bool {
+        self.errno == Errno::MFILE.raw_os_error() || self.errno == Errno::NFILE.raw_os_error()
+    }
+
+    /// Whether there is nothing at the path that was named.
+    pub(crate) const fn is_nothing_there(&self) -> bool {
+        self.errno == Errno::NOENT.raw_os_error()
+    }
+
+    /// Whether the path that was named is taken.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.errno == Errno::ADDRINUSE.raw_os_error()
+    }
+
+    /// Whether the machine lacks what the call needed, whoever made it and whatever for.
+    pub(crate) const fn is_exhaustion(&self) -> bool {
+        self.is_out_of_descriptors()
+            || self.errno == Errno::NOMEM.raw_os_error()
+            || self.errno == Errno::NOBUFS.raw_os_error()
+    }
+}
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, std::io::Error::from_raw_os_error(self.errno))
+    }
+}
+
+impl core::error::Error for SystemError {}
+
+impl From<SystemError> for std::io::Error {
+    fn from(error: SystemError) -> Self {
+        Self::from_raw_os_error(error.errno)
+    }
+}
+
+/// Names the call that an `errno` came from.
+pub(crate) trait During<T> {
+    /// # Errors
+    /// The same failure, with its call's name.
+    fn during(self, call: &'static str) -> Result<T, SystemError>;
+}
+
+impl<T> During<T> for Result<T, Errno> {
+    fn during(self, call: &'static str) -> Result<T, SystemError> {
+        self.map_err(|errno| SystemError::new(call, errno))
+    }
+}
+
+/// Lets any other thread that is ready run first on this processor (`sched_yield(2)`).
+#[inline]
+pub(crate) fn yield_processor() {
+    rustix::thread::sched_yield();
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::SystemError;
+
+    #[test]
+    fn a_failed_call_is_printed_with_its_name() {
+        let error = SystemError::new("accept", Errno::MFILE);
+        assert!(error.to_string().starts_with("accept: "), "{error}");
+        assert!(error.is_out_of_descriptors() && error.is_exhaustion());
+        assert_eq!(std::io::Error::from(error).raw_os_error(), Some(error.errno()));
+    }
+}

@@ -1,0 +1,101 @@
+//! Moving packets: bytes out, bytes in, and who is at the other end.
+//!
+//! Owns: what a link is, the two kinds there are, and how to wait. It refuses to know what is in a packet, but for its
+//! length: the header in front of each is the session's.
+//!
+//! A link is two halves and what both share, so that each half can be a thread's own:
+//!
+//! ```text
+//!   Outgoing ---- packets ---->  peer
+//!   Incoming <--- packets -----  peer
+//!   Wire: waits for either, ends both, knows the peer
+//! ```
+
+mod abort;
+mod claim;
+mod memory;
+mod seqpacket;
+mod wait;
+
+use core::fmt::Debug;
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+
+pub use abort::Abort;
+pub(crate) use abort::Interrupt;
+pub(crate) use claim::{Claim, ClaimError};
+pub(crate) use memory::pair;
+pub use memory::{Fault, Script};
+pub(crate) use seqpacket::{Listening, connect, link};
+pub use wait::{Deadline, Wait};
+
+use crate::sync::Arc;
+pub(crate) use crate::sys::Readiness;
+use crate::sys::{Peer, SystemError};
+
+/// Why a link did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The peer closed its end. What it had sent before was received.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// A packet without a byte came.
+    #[error("the peer sent an empty packet")]
+    EmptyPacket,
+    /// The deadline passed.
+    #[error("timed out")]
+    TimedOut,
+    /// Somebody used the link's [`Abort`].
+    #[error("aborted")]
+    Aborted,
+    /// A call into the kernel failed.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// The half of a link that packets go out by.
+pub(crate) trait Outgoing: Debug + Send {
+    /// Sends one packet, gathered from at most 1,024 parts, and waits for room until the deadline.
+    ///
+    /// # Errors
+    /// Nothing of the packet was sent then.
+    fn send(&mut self, packet: &[IoSlice<'_>], deadline: Deadline) -> Result<(), LinkError>;
+
+    /// Sends one packet if there is room; whether it was.
+    ///
+    /// # Errors
+    /// Nothing of the packet was sent then.
+    fn try_send(&mut self, packet: &[IoSlice<'_>]) -> Result<bool, LinkError>;
+}
+
+/// The half of a link that packets come in by.
+pub(crate) trait Incoming: Debug + Send {
+    /// Receives one packet into `head`, and what that has no room for into `body`. Its length, which is larger than
+    /// both where its end was cut off.
+    fn receive(&mut self, head: &mut [u8], body: &mut [u8], deadline: Deadline) -> Result<usize, LinkError>;
+
+    /// Receives one packet if there is one.
+    fn try_receive(&mut self, head: &mut [u8], body: &mut [u8]) -> Result<Option<usize>, LinkError>;
+}
+
+/// What both halves of a link share.
+pub(crate) trait Wire: Debug + Send + Sync + AsFd + Interrupt {
+    /// Waits until one of the directions asked for is ready.
+    fn wait(&self, asked: Readiness, deadline: Deadline) -> Result<Readiness, LinkError>;
+
+    /// Ends both directions, for the peer and for every thread that waits.
+    fn shut_down(&self);
+
+    /// Who is at the other end.
+    fn peer(&self) -> Peer;
+}
+
+/// A connection that packets travel over.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) outgoing: Box<dyn Outgoing>,
+    pub(crate) incoming: Box<dyn Incoming>,
+    pub(crate) wire: Arc<dyn Wire>,
+    /// The longest packet that can be sent, in bytes.
+    pub(crate) packet_size: u32,
+}
