@@ -50,6 +50,8 @@ pub mod endpoint;
 pub mod private;
 pub mod proto;
 #[cfg(target_os = "linux")]
+pub mod session;
+#[cfg(target_os = "linux")]
 mod sync;
 #[cfg(target_os = "linux")]
 mod sys;

@@ -1,0 +1,438 @@
+//! A client's side of a session.
+//!
+//! ```text
+//! Connecting -- finish --> ClientSession -- split --> RequestSender, ResponseReceiver
+//! ```
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bytes::Bytes;
+
+use super::config::ClientConfig;
+use super::error::{BuildError, Error};
+use super::message::{Message, Ticket};
+use super::receive::{Patience, Receiver};
+use super::send::{Sender, batch_len, payload_len};
+use super::shared::Shared;
+use crate::buf::Writer;
+use crate::proto::{Assembler, AwaitAck, Limit, LimitExceeded, Role, Terms, greet};
+use crate::sync::Arc;
+use crate::sys::Peer;
+use crate::transport::{Abort, Deadline, Link};
+use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, Header, Method};
+
+/// An answer to a hello, and one byte more, to see one that is too long.
+const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;
+
+/// A client that has sent its hello and waits for the server's answer (docs/protocol.md, section 2).
+#[derive(Debug)]
+pub struct Connecting {
+    link: Link,
+    await_ack: AwaitAck,
+    config: ClientConfig,
+}
+
+/// How far a handshake has come.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is finished, or it is not")]
+pub enum Progress {
+    /// There is a session.
+    Done(Box<ClientSession>),
+    /// The server has not answered yet.
+    Waiting(Connecting),
+}
+
+impl AsFd for Connecting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.wire.as_fd()
+    }
+}
+
+impl Connecting {
+    pub(super) fn start(mut link: Link, config: &ClientConfig, deadline: Deadline) -> Result<Self, Error> {
+        let (packet, await_ack) = greet(config.hello(&link));
+        link.outgoing.send(&[std::io::IoSlice::new(&packet)], deadline)?;
+        Ok(Self { link, await_ack, config: config.clone() })
+    }
+
+    /// Who listens there.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.link.wire.peer()
+    }
+
+    /// Waits for the server's answer.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::connect`].
+    pub fn finish(mut self, deadline: Deadline) -> Result<ClientSession, Error> {
+        let mut packet = [0; ACK_ROOM];
+        let len = self.link.incoming.receive(&mut packet, &mut [], deadline)?;
+        self.on_packet(packet.get(..len).unwrap_or(&packet))
+    }
+
+    /// Looks for the server's answer.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::connect`].
+    pub fn try_finish(mut self) -> Result<Progress, Error> {
+        let mut packet = [0; ACK_ROOM];
+        match self.link.incoming.try_receive(&mut packet, &mut [])? {
+            None => Ok(Progress::Waiting(self)),
+            Some(len) => {
+                let session = self.on_packet(packet.get(..len).unwrap_or(&packet))?;
+                Ok(Progress::Done(Box::new(session)))
+            }
+        }
+    }
+
+    fn on_packet(self, packet: &[u8]) -> Result<ClientSession, Error> {
+        let terms = self.await_ack.on_packet(packet)?;
+        let Self { link, config, .. } = self;
+        let shared = Shared::new(link.wire, terms, &config.abort, config.max_in_flight, None);
+        let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
+        let receiver = Receiver::new(link.incoming, Arc::clone(&shared), Role::Client, assembler, config.max_backlog);
+        let sender = Sender::new(link.outgoing, shared);
+        Ok(ClientSession { requests: RequestSender { sender, next_id: 1 }, responses: ResponseReceiver { receiver } })
+    }
+}
+
+/// A client's side of a session.
+#[derive(Debug)]
+pub struct ClientSession {
+    requests: RequestSender,
+    responses: ResponseReceiver,
+}
+
+/// The half of a client's session that requests go out by.
+#[derive(Debug)]
+pub struct RequestSender {
+    sender: Sender,
+    next_id: u64,
+}
+
+/// The half of a client's session that responses come in by.
+#[derive(Debug)]
+pub struct ResponseReceiver {
+    receiver: Receiver,
+}
+
+/// A session, whole or half.
+macro_rules! common {
+    ($($half:ty => $shared:expr;)*) => {$(
+        impl $half {
+            /// What was agreed on.
+            #[must_use]
+            pub fn terms(&self) -> &Terms {
+                let shared: fn(&Self) -> &Arc<Shared> = $shared;
+                &shared(self).terms
+            }
+
+            /// Who is at the other end.
+            #[must_use]
+            pub fn peer(&self) -> Peer {
+                let shared: fn(&Self) -> &Arc<Shared> = $shared;
+                shared(self).wire.peer()
+            }
+
+            /// What ends this session from another thread: the one of its configuration.
+            #[must_use]
+            pub fn abort_handle(&self) -> Abort {
+                let shared: fn(&Self) -> &Arc<Shared> = $shared;
+                shared(self).abort.clone()
+            }
+
+            /// How many requests wait for their answers.
+            #[must_use]
+            pub fn in_flight(&self) -> usize {
+                let shared: fn(&Self) -> &Arc<Shared> = $shared;
+                shared(self).in_flight().len()
+            }
+        }
+
+        impl AsFd for $half {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                let shared: fn(&Self) -> &Arc<Shared> = $shared;
+                shared(self).wire.as_fd()
+            }
+        }
+    )*};
+}
+pub(super) use common;
+
+common! {
+    ClientSession => |session| session.requests.sender.shared();
+    RequestSender => |half| half.sender.shared();
+    ResponseReceiver => |half| half.receiver.shared();
+}
+
+impl ClientSession {
+    /// Both halves, for two threads. A request that finds no room then waits for it, and does not receive meanwhile:
+    /// the other thread must.
+    #[must_use]
+    pub fn split(self) -> (RequestSender, ResponseReceiver) {
+        (self.requests, self.responses)
+    }
+
+    /// Sends a request. While it finds no room, answers to earlier ones are received and put by.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for a payload beyond the agreed limit or one request too many, [`Error::Closed`],
+    /// [`Error::TimedOut`], [`Error::Aborted`], and what ended the session before.
+    pub fn send(&mut self, method: Method, payload: &[u8], deadline: Deadline) -> Result<Ticket, Error> {
+        self.requests.send_bytes(method, payload, deadline, Some(&mut self.responses.receiver))
+    }
+
+    /// Sends a request that `fill` builds in place; it may write as much as a request may hold.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and whatever `fill` returns; nothing was sent then.
+    pub fn send_with<E>(
+        &mut self,
+        method: Method,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<Ticket, BuildError<E>> {
+        self.requests.send_built(method, deadline, fill, Some(&mut self.responses.receiver))
+    }
+
+    /// Sends a batch of requests; the items are sent from where they are (docs/protocol.md, section 1.3).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`Error::EmptyBatch`].
+    pub fn send_batch<T: AsRef<[u8]>>(
+        &mut self,
+        method: Method,
+        items: &[T],
+        deadline: Deadline,
+    ) -> Result<Ticket, Error> {
+        self.requests.send_items(method, items, deadline, Some(&mut self.responses.receiver))
+    }
+
+    /// Sends a request without waiting; see [`RequestSender::try_send`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send(&mut self, method: Method, payload: Bytes) -> Result<Option<Ticket>, Error> {
+        self.requests.try_send(method, payload)
+    }
+
+    /// Sends on what [`try_send`](Self::try_send) has begun; whether nothing is left of it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.requests.try_flush()
+    }
+
+    /// Whether [`try_flush`](Self::try_flush) has something to send: watch for room to write as long as it has.
+    #[must_use]
+    pub const fn wants_write(&self) -> bool {
+        self.requests.wants_write()
+    }
+
+    /// Receives the next response, to whichever request it is.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::TimedOut`], [`Error::Aborted`]; [`Error::Violation`] and [`Error::Limit`], which end
+    /// the session.
+    pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
+        self.responses.receive(deadline)
+    }
+
+    /// Receives the next response if there is one.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn try_receive(&mut self) -> Result<Option<Message<'_>>, Error> {
+        self.responses.try_receive()
+    }
+
+    /// Whether a response is there that was put by while a request was sent; the descriptor does not tell of those.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.responses.receiver.has_backlog()
+    }
+
+    /// Responses that were received so far.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.responses.received()
+    }
+}
+
+impl RequestSender {
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send`].
+    pub fn send(&mut self, method: Method, payload: &[u8], deadline: Deadline) -> Result<Ticket, Error> {
+        self.send_bytes(method, payload, deadline, None)
+    }
+
+    /// Sends a request that `fill` builds in place.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send_with`].
+    pub fn send_with<E>(
+        &mut self,
+        method: Method,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<Ticket, BuildError<E>> {
+        self.send_built(method, deadline, fill, None)
+    }
+
+    /// Sends a batch of requests.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send_batch`].
+    pub fn send_batch<T: AsRef<[u8]>>(
+        &mut self,
+        method: Method,
+        items: &[T],
+        deadline: Deadline,
+    ) -> Result<Ticket, Error> {
+        self.send_items(method, items, deadline, None)
+    }
+
+    /// Sends a request without waiting. `None` where there was no room for its beginning: it was not sent.
+    ///
+    /// Where there is room for a part of it only, it counts as sent, and the rest goes out with
+    /// [`try_flush`](Self::try_flush) or before the next request.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send`].
+    pub fn try_send(&mut self, method: Method, payload: Bytes) -> Result<Option<Ticket>, Error> {
+        let len = self.payload_len(payload.len() as u64)?;
+        let (sent, ticket) =
+            self.numbered(method, |sender, header| sender.try_send(header.with_payload_len(len), payload))?;
+        if !sent {
+            self.sender.shared().in_flight().remove(ticket.id());
+            self.next_id = ticket.id();
+        }
+        Ok(sent.then_some(ticket))
+    }
+
+    /// Sends on what [`try_send`](Self::try_send) has begun; whether nothing is left of it.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send`].
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.sender.try_finish()
+    }
+
+    /// Whether [`try_flush`](Self::try_flush) has something to send: watch for room to write as long as it has.
+    #[must_use]
+    pub const fn wants_write(&self) -> bool {
+        self.sender.is_unfinished()
+    }
+
+    fn payload_len(&self, len: u64) -> Result<u32, Error> {
+        payload_len(len, Limit::RequestPayload, self.terms().request_payload)
+    }
+
+    fn send_bytes(
+        &mut self,
+        method: Method,
+        payload: &[u8],
+        deadline: Deadline,
+        receiver: Option<&mut Receiver>,
+    ) -> Result<Ticket, Error> {
+        let len = self.payload_len(payload.len() as u64)?;
+        let absorb = self.absorb(receiver);
+        let sent = self
+            .numbered(method, |sender, header| sender.send(header.with_payload_len(len), payload, deadline, absorb));
+        sent.map(|((), ticket)| ticket)
+    }
+
+    fn send_built<E>(
+        &mut self,
+        method: Method,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+        receiver: Option<&mut Receiver>,
+    ) -> Result<Ticket, BuildError<E>> {
+        let allowed = self.terms().request_payload;
+        let len = self.sender.build(Limit::RequestPayload, allowed, fill)?;
+        let absorb = self.absorb(receiver);
+        let sent =
+            self.numbered(method, |sender, header| sender.send_draft(header.with_payload_len(len), deadline, absorb));
+        Ok(sent.map(|((), ticket)| ticket)?)
+    }
+
+    fn send_items<T: AsRef<[u8]>>(
+        &mut self,
+        method: Method,
+        items: &[T],
+        deadline: Deadline,
+        receiver: Option<&mut Receiver>,
+    ) -> Result<Ticket, Error> {
+        let len = self.payload_len(batch_len(items))?;
+        let count = item_count(items, Limit::RequestItems, self.terms().request_items)?;
+        let absorb = self.absorb(receiver);
+        let sent = self.numbered(method, |sender, header| {
+            sender.send_batch(header.with_payload_len(len).with_batch(count), items, deadline, absorb)
+        });
+        sent.map(|((), ticket)| ticket)
+    }
+
+    /// Only while a server may have answers to send does it matter that somebody receives them.
+    fn absorb<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
+        receiver.filter(|_| !self.sender.shared().in_flight().is_empty())
+    }
+
+    /// Sends under the next id, which waits for its answer from then on; not if it was not sent.
+    fn numbered<R>(
+        &mut self,
+        method: Method,
+        send: impl FnOnce(&mut Sender, Header) -> Result<R, Error>,
+    ) -> Result<(R, Ticket), Error> {
+        let id = self.next_id;
+        // The answer may be there before the call that sends the request returns.
+        self.sender.shared().in_flight().insert(id)?;
+        let sent = send(&mut self.sender, Header::request(method, id, 0));
+        if sent.is_ok() {
+            self.next_id += 1;
+        } else {
+            self.sender.shared().in_flight().remove(id);
+        }
+        sent.map(|sent| (sent, Ticket::new(id, method)))
+    }
+}
+
+impl ResponseReceiver {
+    /// Receives the next response, to whichever request it is.
+    ///
+    /// # Errors
+    /// As [`ClientSession::receive`].
+    pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
+        match self.receiver.receive(Patience::Until(deadline))? {
+            Some(message) => Ok(message),
+            None => Err(Error::TimedOut),
+        }
+    }
+
+    /// Receives the next response if there is one.
+    ///
+    /// # Errors
+    /// As [`ClientSession::receive`].
+    pub fn try_receive(&mut self) -> Result<Option<Message<'_>>, Error> {
+        self.receiver.receive(Patience::Try)
+    }
+
+    /// Responses that were received so far.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.receiver.received()
+    }
+}
+
+/// Items as a header states them.
+pub(super) fn item_count<T>(items: &[T], limit: Limit, allowed: u32) -> Result<u32, Error> {
+    match u32::try_from(items.len()) {
+        Ok(0) => Err(Error::EmptyBatch),
+        Ok(count) if count <= allowed => Ok(count),
+        _ => Err(LimitExceeded { limit, asked: items.len() as u64, allowed: allowed.into() }.into()),
+    }
+}

@@ -1,0 +1,363 @@
+//! Accepting clients.
+//!
+//! Owns: the clients that have connected and not said hello yet. It refuses to wait for any one of them: each has its
+//! own deadline, and all are watched together, with the listening socket, the timer that ends the silent ones, and
+//! through one descriptor that a loop of the user's own can watch in turn.
+//!
+//! ```text
+//! listening socket -- a client --> hello there? -- yes --> Arrival
+//!                                      | no                  ^
+//!                                      v                     | hello, hang-up, or out of time
+//!                                  arriving -----------------'
+//! ```
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use super::config::ServerConfig;
+use super::error::Error;
+use super::receive::Patience;
+use super::server::{Door, Heard, ServerSession, hear};
+use crate::endpoint::Endpoint;
+use crate::proto::{Refusal, Violation};
+use crate::sync::Arc;
+use crate::sys::{Event, EventQueue, Peer, Signal, SystemError, Timer};
+use crate::transport::{Abort, Claim, Deadline, Link, LinkError, Listening, link};
+
+/// How long [`ServerConfig::listen`] waits for the lock of the run directory.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clients that are accepted before others are seen to.
+const AT_A_TIME: usize = 16;
+
+/// The events of the queue that are no client's.
+const LISTENING: Event = 0;
+const TIMER: Event = 1;
+const FIRST_CLIENT: Event = 2;
+
+/// Why a client was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was told so (docs/protocol.md, section 2).
+    #[error("{0}")]
+    Refused(Refusal),
+    /// What it sent is no hello, so it was not answered.
+    #[error("protocol violation: {0}")]
+    Violation(Violation),
+    /// It closed the connection.
+    #[error("it closed the connection")]
+    Closed,
+    /// It did not say hello in time.
+    #[error("it said nothing in time")]
+    TimedOut,
+    /// It had been silent for the longest time when too many were.
+    #[error("too many clients were silent")]
+    Crowded,
+    /// The server was aborted.
+    #[error("aborted")]
+    Aborted,
+    /// There was no file descriptor, or other resource, for it.
+    #[error(transparent)]
+    System(SystemError),
+}
+
+impl From<LinkError> for Cause {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Closed => Self::Closed,
+            LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
+            LinkError::TimedOut => Self::TimedOut,
+            LinkError::Aborted => Self::Aborted,
+            LinkError::System(error) => Self::System(error),
+        }
+    }
+}
+
+/// A client that was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    peer: Option<Peer>,
+    cause: Cause,
+}
+
+impl Rejected {
+    pub(super) const fn new(peer: Option<Peer>, cause: Cause) -> Self {
+        Self { peer, cause }
+    }
+
+    /// Who it was, if it could be found out.
+    #[must_use]
+    pub const fn peer(&self) -> Option<Peer> {
+        self.peer
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer.and_then(|peer| peer.pid) {
+            Some(pid) => write!(f, "a client (pid {pid}) was not let in: {}", self.cause),
+            None => write!(f, "a client was not let in: {}", self.cause),
+        }
+    }
+}
+
+impl core::error::Error for Rejected {}
+
+/// What comes of a client.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a client is let in, or it is not")]
+pub enum Arrival {
+    /// There is a session.
+    Session(Box<ServerSession>),
+    /// There is none. The listener goes on.
+    Rejected(Rejected),
+}
+
+#[derive(Debug)]
+struct Silent {
+    link: Link,
+    until: Instant,
+}
+
+/// A server's socket (docs/protocol.md, sections 2 and 3).
+///
+/// Its descriptor is readable when [`try_next`](Self::try_next) has something to do; then call it until it returns
+/// `None`. Dropping it removes its socket file; its sessions go on.
+#[derive(Debug)]
+pub struct Listener {
+    /// Given back while the socket is open, so before it.
+    _claim: Claim,
+    listening: Arc<Listening>,
+    endpoint: Endpoint,
+    queue: EventQueue,
+    timer: Timer,
+    door: Door,
+    /// By their events, which count up: the first is the oldest.
+    silent: BTreeMap<Event, Silent>,
+    next_event: Event,
+    /// What the timer was last set for.
+    alarm: Option<Instant>,
+    arrivals: VecDeque<Arrival>,
+    /// Given up for a moment to accept, and turn away, a client for whom there is no descriptor.
+    spare: Option<Signal>,
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+impl Listener {
+    pub(super) fn bind(endpoint: &Endpoint, config: &ServerConfig) -> Result<Self, Error> {
+        // Everything that can fail for want of descriptors comes before the socket can be seen.
+        let (queue, timer, spare) = (EventQueue::new()?, Timer::new()?, Signal::new()?);
+        let deadline = Deadline::after(LOCK_TIMEOUT);
+        let (claim, socket) = Claim::take(endpoint, config.queue, &config.abort, deadline)
+            .map_err(|error| Error::claim(error, endpoint))?;
+        let listening = Listening::new(socket, &config.abort)?;
+        queue.add(&*listening, LISTENING)?;
+        queue.add(&timer, TIMER)?;
+        Ok(Self {
+            _claim: claim,
+            listening,
+            endpoint: endpoint.clone(),
+            queue,
+            timer,
+            door: Door::new(config),
+            silent: BTreeMap::new(),
+            next_event: FIRST_CLIENT,
+            alarm: None,
+            arrivals: VecDeque::new(),
+            spare: Some(spare),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What ends it, and all sessions made with the same configuration, from another thread.
+    #[must_use]
+    pub fn abort_handle(&self) -> Abort {
+        self.door.config().abort.clone()
+    }
+
+    /// The next session. Clients that are not let in are passed over in silence: see [`next`](Self::next).
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn accept(&mut self, deadline: Deadline) -> Result<ServerSession, Error> {
+        loop {
+            if let Arrival::Session(session) = self.next(deadline)? {
+                return Ok(*session);
+            }
+        }
+    }
+
+    /// The next session, if there is one.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn try_accept(&mut self) -> Result<Option<ServerSession>, Error> {
+        loop {
+            match self.try_next()? {
+                Some(Arrival::Session(session)) => return Ok(Some(*session)),
+                Some(Arrival::Rejected(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What comes of the next client, be it a session or not.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], [`Error::Aborted`]; [`Error::System`] where the machine lacks what a connection needs: the
+    /// listener goes on, but a client may be waiting, so do not call it again at once.
+    pub fn next(&mut self, deadline: Deadline) -> Result<Arrival, Error> {
+        loop {
+            if let Some(arrival) = self.arrivals.pop_front() {
+                return Ok(arrival);
+            }
+            let left = deadline.left();
+            self.see_to(left)?;
+            if self.arrivals.is_empty() && left == Some(Duration::ZERO) {
+                return Err(Error::TimedOut);
+            }
+        }
+    }
+
+    /// What came of the next client, if anything has.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn try_next(&mut self) -> Result<Option<Arrival>, Error> {
+        match self.next(Deadline::after(Duration::ZERO)) {
+            Ok(arrival) => Ok(Some(arrival)),
+            Err(Error::TimedOut) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sees to everything that happens within `timeout`.
+    fn see_to(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.listening.check()?;
+        for event in self.queue.wait(timeout)? {
+            match event {
+                LISTENING => self.let_in()?,
+                TIMER => self.turn_out_the_silent(),
+                client => {
+                    // It may have been turned out meanwhile.
+                    if let Some(silent) = self.silent.remove(&client) {
+                        self.meet(silent.link, silent.until, Some(client));
+                    }
+                }
+            }
+        }
+        self.set_alarm()
+    }
+
+    fn let_in(&mut self) -> Result<(), Error> {
+        for _ in 0..AT_A_TIME {
+            let socket = match self.listening.accept() {
+                Ok(Some(socket)) => socket,
+                Ok(None) => break,
+                Err(LinkError::System(error)) if error.is_out_of_descriptors() => return self.turn_away(error),
+                Err(error) => return Err(error.into()),
+            };
+            let config = self.door.config();
+            let until = Instant::now() + config.handshake_timeout;
+            match link(socket, config.wait, &config.abort) {
+                Ok(link) => self.meet(link, until, None),
+                Err(error) => self.reject(None, error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears a client who may have said something, and watches it if it has not.
+    fn meet(&mut self, link: Link, until: Instant, watched: Option<Event>) {
+        let peer = Some(link.wire.peer());
+        let link = match hear(link, &mut self.door, Patience::Try) {
+            Heard::Session(session) => {
+                if watched.is_some() {
+                    // The session's loop is not this one.
+                    let _ = self.queue.remove(&*session);
+                }
+                return self.arrivals.push_back(Arrival::Session(session));
+            }
+            Heard::Rejected(rejected) => return self.arrivals.push_back(Arrival::Rejected(rejected)),
+            Heard::Nothing(link) => link,
+        };
+        let event = watched.unwrap_or_else(|| {
+            self.next_event += 1;
+            self.next_event - 1
+        });
+        if watched.is_none() {
+            if let Err(error) = self.queue.add(&*link.wire, event) {
+                return self.reject(peer, Cause::System(error));
+            }
+        }
+        self.silent.insert(event, Silent { link, until });
+        while self.silent.len() > self.door.config().max_handshakes {
+            self.turn_out(Cause::Crowded);
+        }
+    }
+
+    fn turn_out_the_silent(&mut self) {
+        let now = Instant::now();
+        while self.silent.first_key_value().is_some_and(|(_, silent)| silent.until <= now) {
+            self.turn_out(Cause::TimedOut);
+        }
+        // Whatever it went off for has been seen to.
+        self.alarm = None;
+    }
+
+    /// Disconnects whoever has been silent for the longest time.
+    fn turn_out(&mut self, cause: Cause) {
+        if let Some((_, silent)) = self.silent.pop_first() {
+            self.reject(Some(silent.link.wire.peer()), cause);
+        }
+    }
+
+    /// Accepts a client and closes the connection, for want of a descriptor to serve it with: it learns so at once.
+    fn turn_away(&mut self, error: SystemError) -> Result<(), Error> {
+        if self.spare.take().is_none() {
+            return Err(error.into());
+        }
+        let accepted = self.listening.accept();
+        let was_there = matches!(accepted, Ok(Some(_)));
+        drop(accepted);
+        self.spare = Signal::new().ok();
+        if !was_there {
+            return Err(error.into());
+        }
+        self.reject(None, Cause::System(error));
+        Ok(())
+    }
+
+    fn reject(&mut self, peer: Option<Peer>, cause: Cause) {
+        self.arrivals.push_back(Arrival::Rejected(Rejected::new(peer, cause)));
+    }
+
+    /// Sets the timer for the client who has been silent for the longest time.
+    fn set_alarm(&mut self) -> Result<(), Error> {
+        let wanted = self.silent.first_key_value().map(|(_, silent)| silent.until);
+        if wanted != self.alarm {
+            self.timer.set(wanted.map(|until| until.saturating_duration_since(Instant::now())))?;
+            self.alarm = wanted;
+        }
+        Ok(())
+    }
+}

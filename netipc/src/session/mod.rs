@@ -1,0 +1,72 @@
+//! Level 1: messages of opaque bytes between two processes, complete in itself.
+//!
+//! Owns: the session as its users see it: the handshake's outcome, requests and responses matched by their ids, chunking,
+//! batches, and what ends a session. It refuses to look into payloads: that is for the codec, one level up.
+//!
+//! A server [listens](ServerConfig::listen) at an [`Endpoint`](crate::endpoint::Endpoint), a client
+//! [connects](ClientConfig::connect) to it, and from then on the client sends requests and the server responses, as many
+//! at a time as they like, in any order. All calls come in three forms: with a [`Deadline`] that has been set, with
+//! [`Deadline::NEVER`], and as `try_..`, which never waits. Every listener and session is [`AsFd`](std::os::fd::AsFd):
+//! its descriptor is readable when `try_accept` or `try_receive` has something to do.
+//!
+//! ```
+//! use netipc::endpoint::Endpoint;
+//! use netipc::session::{ClientConfig, Deadline, ServerConfig};
+//! use netipc::wire::Method;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let run_dir = std::env::temp_dir().join(format!("netipc-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&run_dir)?;
+//! let endpoint = Endpoint::new(&run_dir, "echo")?;
+//! let mut listener = ServerConfig::new().listen(&endpoint)?;
+//!
+//! let server = std::thread::spawn(move || -> Result<(), netipc::session::Error> {
+//!     let mut session = listener.accept(Deadline::NEVER)?;
+//!     let request = session.receive(Deadline::NEVER)?;
+//!     let (ticket, payload) = (request.ticket(), request.keep().into_payload());
+//!     session.respond(ticket, &payload, Deadline::NEVER)
+//! });
+//!
+//! let mut session = ClientConfig::new().connect(&endpoint, Deadline::NEVER)?;
+//! let ticket = session.send(Method::new(1), b"hello", Deadline::NEVER)?;
+//! let response = session.receive(Deadline::NEVER)?;
+//! assert_eq!((response.ticket(), response.payload()), (ticket, &b"hello"[..]));
+//! # server.join().unwrap()?;
+//! # std::fs::remove_dir_all(&run_dir)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a session ends
+//!
+//! | error | and then |
+//! |---|---|
+//! | [`Error::Closed`] | what the peer had sent before was received; nothing more can be sent |
+//! | [`Error::Violation`], [`Error::Limit`] by a message of the peer | the connection is shut down; every later call gives the same error |
+//! | [`Error::Aborted`] | likewise |
+//! | [`Error::Limit`], [`Error::NotInFlight`], [`Error::EmptyBatch`] on sending | nothing was sent, and the session goes on |
+//! | [`Error::TimedOut`] on receiving | the session goes on, also in the middle of a message |
+//! | [`Error::TimedOut`] on sending | it goes on if nothing of the message had been sent; else it ends: [`Error::Unfinished`] |
+
+mod client;
+mod config;
+mod error;
+mod listener;
+mod message;
+mod receive;
+mod send;
+mod server;
+mod shared;
+
+pub use client::{ClientSession, Connecting, Progress, RequestSender, ResponseReceiver};
+pub use config::{ClientConfig, ServerConfig};
+pub use error::{BuildError, Error};
+pub use listener::{Arrival, Cause, Listener, Rejected};
+pub use message::{Message, OwnedMessage, Ticket};
+pub use server::{Arriving, Met, RequestReceiver, ResponseSender, ServerSession, in_process};
+
+pub use bytes::Bytes;
+
+pub use crate::proto::{Limit, LimitExceeded, Reason, Refusal, Terms, Violation};
+pub use crate::sys::{Peer, SystemError};
+pub use crate::transport::{Abort, Deadline, Fault, Script, Wait};

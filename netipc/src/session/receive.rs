@@ -1,0 +1,252 @@
+//! The receiving half: packets in, messages out.
+//!
+//! Owns: the buffer that messages are received into, and the order in which a message is held to the rules: its packets,
+//! its id, its batch directory. It refuses to copy payloads: the first packet is received where the message will stand,
+//! and the body of every other one right behind it.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::error::Error;
+use super::message::{Message, OwnedMessage};
+use super::shared::Shared;
+use crate::proto::{Assembler, Breach, Limit, LimitExceeded, Next, Role, Step, Violation, check_batch};
+use crate::sync::Arc;
+use crate::transport::{Deadline, Incoming, LinkError};
+use crate::wire::{HEADER_LEN, Header};
+
+/// How much larger a buffer gets that messages are kept from, in messages of the largest size and in bytes.
+const KEPT_MESSAGES: usize = 4;
+const KEPT_BYTES: usize = 1 << 20;
+
+/// What a message is received into: 32 bytes of header, and the payload.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    /// All of it is initialised, and handed out as it is: received bytes overwrite it.
+    bytes: BytesMut,
+    /// Whether parts of it have been given away.
+    is_shared: bool,
+}
+
+impl Buffer {
+    /// The first `len` bytes, whatever they hold.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.bytes.len() < len {
+            self.replace(len);
+        }
+        self.bytes.get_mut(..len).unwrap_or_default()
+    }
+
+    #[cold]
+    fn replace(&mut self, len: usize) {
+        // Whoever keeps messages will go on keeping them: room for some more of them spares as many allocations.
+        let most = len.saturating_mul(KEPT_MESSAGES).min(len.saturating_add(KEPT_BYTES));
+        let len = if self.is_shared { most } else { len };
+        self.bytes.clear();
+        if self.is_shared && self.bytes.try_reclaim(len) {
+            self.bytes.resize(len, 0);
+        } else {
+            self.bytes = BytesMut::zeroed(len);
+        }
+    }
+
+    /// Makes the buffer `len` bytes long and keeps the first `kept`.
+    fn extend(&mut self, len: usize, kept: usize) {
+        if self.bytes.len() < len {
+            // Zeroed memory comes untouched from the kernel; growing in place would write all of it.
+            let mut longer = BytesMut::zeroed(len);
+            if let (Some(to), Some(from)) = (longer.get_mut(..kept), self.bytes.get(..kept)) {
+                to.copy_from_slice(from);
+            }
+            self.bytes = longer;
+        }
+    }
+
+    /// Where `len` bytes of payload stand, from byte `at` of it.
+    fn body(&mut self, at: usize, len: usize) -> &mut [u8] {
+        let start = HEADER_LEN.saturating_add(at);
+        self.bytes.get_mut(start..start.saturating_add(len)).unwrap_or_default()
+    }
+
+    /// The payload of the message that stands here.
+    pub(super) fn payload(&self, header: &Header) -> &[u8] {
+        self.bytes.get(HEADER_LEN..message_len(header)).unwrap_or_default()
+    }
+
+    /// The same, taken out.
+    pub(super) fn take(&mut self, header: &Header) -> Bytes {
+        self.is_shared = true;
+        let len = message_len(header).min(self.bytes.len());
+        let mut message = self.bytes.split_to(len);
+        message.split_off(HEADER_LEN.min(len)).freeze()
+    }
+}
+
+fn message_len(header: &Header) -> usize {
+    usize::try_from(header.message_len()).unwrap_or(usize::MAX)
+}
+
+/// Whether a call waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    Until(Deadline),
+    Try,
+}
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    incoming: Box<dyn Incoming>,
+    shared: Arc<Shared>,
+    role: Role,
+    assembler: Assembler,
+    buffer: Buffer,
+    /// Messages that were received while a request found no room.
+    inbox: VecDeque<OwnedMessage>,
+    inbox_bytes: usize,
+    max_backlog: usize,
+    received: u64,
+}
+
+impl Receiver {
+    pub(super) fn new(
+        incoming: Box<dyn Incoming>,
+        shared: Arc<Shared>,
+        role: Role,
+        assembler: Assembler,
+        max_backlog: usize,
+    ) -> Self {
+        Self {
+            incoming,
+            shared,
+            role,
+            assembler,
+            buffer: Buffer::default(),
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            max_backlog,
+            received: 0,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Messages that were received so far.
+    pub(super) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether a message can be had without asking the kernel.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// The next message; `None` only where the call does not wait.
+    pub(super) fn receive(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
+        if let Some(message) = self.inbox.pop_front() {
+            self.inbox_bytes -= message.payload().len();
+            return Ok(Some(Message::kept(message)));
+        }
+        let header = self.assemble(patience)?;
+        Ok(header.map(|header| Message::in_buffer(header, &mut self.buffer)))
+    }
+
+    /// Puts by one message that can be received at once, if there is one.
+    pub(super) fn absorb(&mut self) -> Result<bool, Error> {
+        if self.inbox_bytes >= self.max_backlog {
+            let (asked, allowed) = (self.inbox_bytes as u64, self.max_backlog as u64);
+            return Err(LimitExceeded { limit: Limit::Backlog, asked, allowed }.into());
+        }
+        let Some(header) = self.assemble(Patience::Try)? else { return Ok(false) };
+        let message = Message::in_buffer(header, &mut self.buffer).keep();
+        self.inbox_bytes += message.payload().len();
+        self.inbox.push_back(message);
+        Ok(true)
+    }
+
+    /// Receives until a message is complete in the buffer.
+    fn assemble(&mut self, patience: Patience) -> Result<Option<Header>, Error> {
+        self.shared.check()?;
+        loop {
+            let step = match self.assembler.next() {
+                Next::First { room } => {
+                    let received = packet(&mut *self.incoming, self.buffer.room(room), &mut [], patience);
+                    let Some(len) = received.map_err(|error| self.failed(error))? else { return Ok(None) };
+                    let packet = self.buffer.room(room);
+                    let step = self.assembler.on_first(packet.get(..len).unwrap_or(packet), len);
+                    let step = step.and_then(|step| self.is_awaited(step).map(|()| step));
+                    step.map_err(|breach| self.shared.end(breach.into()))?
+                }
+                Next::Rest { at, len } => {
+                    let mut head = [0; HEADER_LEN];
+                    let body = self.buffer.body(at, len);
+                    let received = packet(&mut *self.incoming, &mut head, body, patience);
+                    let Some(len) = received.map_err(|error| self.failed(error))? else { return Ok(None) };
+                    let step = self.assembler.on_rest(head.get(..len).unwrap_or(&head), len);
+                    let step = step.map_err(|breach| self.shared.end(breach.into()))?;
+                    if let (Role::Client, Step::Complete(header)) = (self.role, step) {
+                        self.shared.in_flight().remove(header.message_id());
+                    }
+                    step
+                }
+            };
+            match step {
+                Step::More(header) => {
+                    // Once for a message: the second packet finds all the room there.
+                    let kept = match self.assembler.next() {
+                        Next::Rest { at, .. } => HEADER_LEN.saturating_add(at),
+                        Next::First { .. } => 0,
+                    };
+                    self.buffer.extend(message_len(&header), kept);
+                }
+                Step::Complete(header) => return self.complete(header).map(Some),
+            }
+        }
+    }
+
+    /// Whether a message with this id may come.
+    fn is_awaited(&self, step: Step) -> Result<(), Breach> {
+        let (Step::More(header) | Step::Complete(header)) = step;
+        let id = header.message_id();
+        let mut in_flight = self.shared.in_flight();
+        let is_awaited = match (self.role, step) {
+            (Role::Server, _) => return in_flight.insert(id),
+            // It waits for its answer until that is complete.
+            (Role::Client, Step::More(_)) => in_flight.contains(id),
+            (Role::Client, Step::Complete(_)) => in_flight.remove(id),
+        };
+        if is_awaited { Ok(()) } else { Err(Violation::UnknownId { id }.into()) }
+    }
+
+    fn complete(&mut self, header: Header) -> Result<Header, Error> {
+        if let Err(violation) = check_batch(&header, self.buffer.payload(&header)) {
+            return Err(self.shared.end(violation.into()));
+        }
+        self.received += 1;
+        Ok(header)
+    }
+
+    #[cold]
+    fn failed(&self, error: LinkError) -> Error {
+        match error {
+            LinkError::Closed => Error::Closed { mid_message: !self.assembler.is_idle() },
+            LinkError::EmptyPacket | LinkError::Aborted => self.shared.end(error.into()),
+            LinkError::TimedOut | LinkError::System(_) => error.into(),
+        }
+    }
+}
+
+#[inline]
+fn packet(
+    incoming: &mut dyn Incoming,
+    head: &mut [u8],
+    body: &mut [u8],
+    patience: Patience,
+) -> Result<Option<usize>, LinkError> {
+    match patience {
+        Patience::Until(deadline) => incoming.receive(head, body, deadline).map(Some),
+        Patience::Try => incoming.try_receive(head, body),
+    }
+}

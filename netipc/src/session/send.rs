@@ -1,0 +1,323 @@
+//! The sending half: messages in, packets out.
+//!
+//! Owns: cutting a message into packets, each gathered from where its parts stand, and what is left of a message that
+//! found no room. It refuses to begin a message while another is unfinished.
+
+use core::mem;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use super::error::{BuildError, Error};
+use super::receive::Receiver;
+use super::shared::Shared;
+use crate::buf::{Writer, align_up};
+use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
+use crate::sync::Arc;
+use crate::transport::{Deadline, Outgoing, Readiness};
+use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, HEADER_LEN, Header};
+
+/// Parts that one packet can be gathered from: `IOV_MAX` of Linux, readv(2).
+const MOST_PARTS: usize = 1024;
+
+/// What is left of a message that a call which does not wait has begun.
+#[derive(Debug)]
+struct Unfinished {
+    splitter: Splitter,
+    packet: Packet,
+    payload: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    outgoing: Box<dyn Outgoing>,
+    shared: Arc<Shared>,
+    unfinished: Option<Unfinished>,
+    /// Where messages are built.
+    draft: Vec<u8>,
+    /// Directory of the last batch.
+    directory: Vec<u8>,
+    /// A packet of more parts than one call takes.
+    scratch: Vec<u8>,
+}
+
+impl Sender {
+    pub(super) fn new(outgoing: Box<dyn Outgoing>, shared: Arc<Shared>) -> Self {
+        let (draft, directory, scratch) = (Vec::new(), Vec::new(), Vec::new());
+        Self { outgoing, shared, unfinished: None, draft, directory, scratch }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether part of a message still has to go out.
+    pub(super) const fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Sends a message. While it finds no room, what comes in is put by in `absorb`.
+    pub(super) fn send(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        deadline: Deadline,
+        mut absorb: Option<&mut Receiver>,
+    ) -> Result<(), Error> {
+        self.begin(deadline, absorb.as_deref_mut())?;
+        let mut is_begun = false;
+        for packet in self.split(header)? {
+            let sent = self.packet(&packet, payload, deadline, absorb.as_deref_mut());
+            sent.map_err(|error| self.unsent(error, is_begun))?;
+            is_begun = true;
+        }
+        Ok(())
+    }
+
+    /// Sends what was [built](Self::build).
+    pub(super) fn send_draft(
+        &mut self,
+        header: Header,
+        deadline: Deadline,
+        absorb: Option<&mut Receiver>,
+    ) -> Result<(), Error> {
+        let draft = mem::take(&mut self.draft);
+        let sent = self.send(header, &draft, deadline, absorb);
+        self.draft = draft;
+        sent
+    }
+
+    /// Builds a payload; its length.
+    pub(super) fn build<E>(
+        &mut self,
+        limit: Limit,
+        allowed: u32,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<u32, BuildError<E>> {
+        self.shared.check()?;
+        let room = usize::try_from(allowed).unwrap_or(usize::MAX);
+        if self.draft.len() < room {
+            // Zeroed memory takes no room in the machine before it is written.
+            self.draft = vec![0; room];
+        }
+        let mut writer = Writer::new(self.draft.get_mut(..room).unwrap_or_default());
+        fill(&mut writer).map_err(BuildError::Build)?;
+        if !writer.fits() {
+            let asked = writer.needed() as u64;
+            return Err(Error::from(LimitExceeded { limit, asked, allowed: allowed.into() }).into());
+        }
+        Ok(u32::try_from(writer.len()).unwrap_or(allowed))
+    }
+
+    /// Sends a batch whose items stay where they are.
+    pub(super) fn send_batch<T: AsRef<[u8]>>(
+        &mut self,
+        header: Header,
+        items: &[T],
+        deadline: Deadline,
+        mut absorb: Option<&mut Receiver>,
+    ) -> Result<(), Error> {
+        self.begin(deadline, absorb.as_deref_mut())?;
+        let mut directory = mem::take(&mut self.directory);
+        write_directory(&mut directory, items);
+        let mut pieces = Pieces { rest: &directory, items: items.iter(), padding: 0 };
+        let mut sent = Ok(());
+        let mut is_begun = false;
+        for packet in self.split(header)? {
+            let mut parts = Vec::with_capacity(MOST_PARTS.min(2 * items.len() + 2));
+            parts.push(IoSlice::new(&packet.head));
+            pieces.take(packet.body.len(), &mut parts);
+            sent = if parts.len() > MOST_PARTS {
+                let mut scratch = mem::take(&mut self.scratch);
+                scratch.clear();
+                parts.iter().for_each(|part| scratch.extend_from_slice(part));
+                let sent = self.parts(&[IoSlice::new(&scratch)], deadline, absorb.as_deref_mut());
+                self.scratch = scratch;
+                sent
+            } else {
+                self.parts(&parts, deadline, absorb.as_deref_mut())
+            };
+            if sent.is_err() {
+                break;
+            }
+            is_begun = true;
+        }
+        self.directory = directory;
+        sent.map_err(|error| self.unsent(error, is_begun))
+    }
+
+    /// Begins a message, and sends as much of it as finds room; whether it was begun.
+    pub(super) fn try_send(&mut self, header: Header, payload: Bytes) -> Result<bool, Error> {
+        if !self.try_finish()? {
+            return Ok(false);
+        }
+        let mut splitter = self.split(header)?;
+        let mut is_begun = false;
+        while let Some(packet) = splitter.next() {
+            match self.try_packet(&packet, &payload) {
+                Ok(true) => is_begun = true,
+                Ok(false) => {
+                    if is_begun {
+                        self.unfinished = Some(Unfinished { splitter, packet, payload });
+                    }
+                    return Ok(is_begun);
+                }
+                Err(error) => return Err(self.unsent(error, is_begun)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends as much as finds room of what is left of a message; whether nothing is.
+    pub(super) fn try_finish(&mut self) -> Result<bool, Error> {
+        self.shared.check()?;
+        while let Some(unfinished) = &mut self.unfinished {
+            let parts = [IoSlice::new(&unfinished.packet.head), body(&unfinished.packet, &unfinished.payload)];
+            match self.outgoing.try_send(&parts) {
+                Ok(true) => match unfinished.splitter.next() {
+                    Some(packet) => unfinished.packet = packet,
+                    None => self.unfinished = None,
+                },
+                Ok(false) => return Ok(false),
+                Err(error) => return Err(self.unsent(error.into(), true)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sees to it that a message may begin.
+    fn begin(&mut self, deadline: Deadline, mut absorb: Option<&mut Receiver>) -> Result<(), Error> {
+        self.shared.check()?;
+        while let Some(mut unfinished) = self.unfinished.take() {
+            match self.packet(&unfinished.packet, &unfinished.payload, deadline, absorb.as_deref_mut()) {
+                Ok(()) => {
+                    if let Some(packet) = unfinished.splitter.next() {
+                        unfinished.packet = packet;
+                        self.unfinished = Some(unfinished);
+                    }
+                }
+                // It can still go on: its rest is ours.
+                Err(Error::TimedOut) => {
+                    self.unfinished = Some(unfinished);
+                    return Err(Error::TimedOut);
+                }
+                Err(error) => return Err(self.unsent(error, true)),
+            }
+        }
+        Ok(())
+    }
+
+    fn split(&self, header: Header) -> Result<Splitter, Error> {
+        Splitter::new(header, self.shared.terms.packet_size).map_err(Error::from)
+    }
+
+    fn packet(
+        &mut self,
+        packet: &Packet,
+        payload: &[u8],
+        deadline: Deadline,
+        absorb: Option<&mut Receiver>,
+    ) -> Result<(), Error> {
+        let parts = [IoSlice::new(&packet.head), body(packet, payload)];
+        self.parts(if packet.body.is_empty() { &parts[..1] } else { &parts }, deadline, absorb)
+    }
+
+    fn try_packet(&mut self, packet: &Packet, payload: &[u8]) -> Result<bool, Error> {
+        let parts = [IoSlice::new(&packet.head), body(packet, payload)];
+        self.outgoing.try_send(&parts).map_err(Error::from)
+    }
+
+    fn parts(&mut self, parts: &[IoSlice<'_>], deadline: Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
+        let Some(receiver) = absorb else { return self.outgoing.send(parts, deadline).map_err(Error::from) };
+        // Should the peer wait for room for its answers meanwhile, it waits for us.
+        while !self.outgoing.try_send(parts)? {
+            let ready = self.shared.wire.wait(Readiness { readable: true, writable: true }, deadline)?;
+            if ready.readable {
+                receiver.absorb()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What an error means for a message of which something, or nothing, has been sent.
+    #[cold]
+    fn unsent(&self, error: Error, is_begun: bool) -> Error {
+        match error {
+            Error::Aborted => self.shared.end(error),
+            // There is nobody to be confused.
+            Error::Closed { .. } => error,
+            _ => {
+                if is_begun {
+                    self.shared.end(Error::Unfinished);
+                }
+                error
+            }
+        }
+    }
+}
+
+fn body<'a>(packet: &Packet, payload: &'a [u8]) -> IoSlice<'a> {
+    IoSlice::new(payload.get(packet.body.clone()).unwrap_or_default())
+}
+
+/// Bytes of the payload of a batch (docs/protocol.md, section 1.3).
+pub(super) fn batch_len<T: AsRef<[u8]>>(items: &[T]) -> u64 {
+    let packed = items.iter().map(|item| align_up(item.as_ref().len(), BATCH_ALIGN) as u64);
+    (items.len() as u64).saturating_mul(BATCH_ENTRY_LEN as u64).saturating_add(packed.sum())
+}
+
+/// Only for a batch whose length fits into 32 bits.
+fn write_directory<T: AsRef<[u8]>>(directory: &mut Vec<u8>, items: &[T]) {
+    directory.clear();
+    let mut offset = 0;
+    for item in items {
+        let len = item.as_ref().len();
+        for number in [offset, len] {
+            directory.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes());
+        }
+        offset += align_up(len, BATCH_ALIGN);
+    }
+}
+
+/// The bytes of a batch, from where they stand: its directory, and item by item with its padding.
+struct Pieces<'a, T> {
+    rest: &'a [u8],
+    items: core::slice::Iter<'a, T>,
+    /// Zeros behind `rest`.
+    padding: usize,
+}
+
+impl<'a, T: AsRef<[u8]>> Pieces<'a, T> {
+    /// Adds the next `len` bytes to `parts`.
+    fn take<'p>(&mut self, mut len: usize, parts: &mut Vec<IoSlice<'p>>)
+    where
+        'a: 'p,
+    {
+        const ZEROS: &[u8] = &[0; BATCH_ALIGN];
+        while len > 0 {
+            if self.rest.is_empty() {
+                if self.padding > 0 {
+                    self.rest = ZEROS.get(..mem::take(&mut self.padding)).unwrap_or_default();
+                } else if let Some(item) = self.items.next() {
+                    self.rest = item.as_ref();
+                    self.padding = align_up(self.rest.len(), BATCH_ALIGN) - self.rest.len();
+                } else {
+                    return;
+                }
+                continue;
+            }
+            let (piece, rest) = self.rest.split_at(len.min(self.rest.len()));
+            parts.push(IoSlice::new(piece));
+            self.rest = rest;
+            len -= piece.len();
+        }
+    }
+}
+
+/// Payload bytes as a header states them.
+pub(super) fn payload_len(len: u64, limit: Limit, allowed: u32) -> Result<u32, Error> {
+    match u32::try_from(len) {
+        Ok(stated) if stated <= allowed && len <= (u32::MAX as u64) - HEADER_LEN as u64 => Ok(stated),
+        _ => Err(LimitExceeded { limit, asked: len, allowed: allowed.into() }.into()),
+    }
+}

@@ -1,0 +1,74 @@
+//! What the two halves of a session share.
+
+use super::error::Error;
+use crate::proto::{InFlight, Terms};
+use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, lock};
+use crate::transport::{Abort, Wire};
+
+/// One of the sessions that a server may have.
+#[derive(Debug)]
+pub(super) struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    /// One more than `taken`, if that is not more than `most`.
+    pub(super) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        // Relaxed: nothing but the number itself depends on it.
+        let one_more = |taken: usize| taken.checked_add(1).filter(|&taken| taken <= most);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the sending and the receiving half both need.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) wire: Arc<dyn Wire>,
+    pub(super) terms: Terms,
+    pub(super) abort: Abort,
+    in_flight: Mutex<InFlight>,
+    /// Why the session ended, where it was more than a connection that closed.
+    ended: OnceLock<Error>,
+    /// Given back with the session.
+    _permit: Option<Permit>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        wire: Arc<dyn Wire>,
+        terms: Terms,
+        abort: &Abort,
+        max_in_flight: usize,
+        permit: Option<Permit>,
+    ) -> Arc<Self> {
+        let in_flight = Mutex::new(InFlight::new(max_in_flight));
+        Arc::new(Self { wire, terms, abort: abort.clone(), in_flight, ended: OnceLock::new(), _permit: permit })
+    }
+
+    pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        lock(&self.in_flight)
+    }
+
+    /// # Errors
+    /// Why the session has ended.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.ended.get() {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// Ends the session for both halves and the peer, for this reason or an earlier one.
+    #[cold]
+    pub(super) fn end(&self, reason: Error) -> Error {
+        let reason = self.ended.get_or_init(|| reason).clone();
+        self.wire.shut_down();
+        reason
+    }
+}
