@@ -1,8 +1,9 @@
 //! The benches of netipc: every codec works on the same two messages, gives the same checksum, and is timed in turn with
-//! the others.
+//! the others; every way to carry calls between two processes ([`driver`]) carries the same ones, in turn with the others.
 
 pub mod contender;
 pub mod contenders;
 pub mod data;
+pub mod driver;
 pub mod measure;
 pub mod netdata;

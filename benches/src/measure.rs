@@ -126,13 +126,19 @@ impl Samples {
 
     /// The median over the rounds of how much longer `row` took than `other` in the same round.
     pub fn ratio(&self, row: usize, other: usize) -> f64 {
-        median(self.0[row].iter().zip(&self.0[other]).map(|(row, other)| row / other).collect())
+        median_of_ratios(&self.0[row], &self.0[other])
     }
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
+/// The middle one, the upper of two; NaN of nothing.
+pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The median over the rounds of `these` divided by `those` in the same round.
+pub fn median_of_ratios(these: &[f64], those: &[f64]) -> f64 {
+    median(these.iter().zip(those).map(|(this, that)| this / that).collect())
 }
 
 #[cfg(test)]

@@ -1,0 +1,233 @@
+//! The server's process: this program, started again with hidden arguments.
+//!
+//! Owns: how it starts (its end of a socket pair as stdin, or a run directory by name), how it says that it is ready (a
+//! byte on stdout), and how it ends: with the connection, else with the parent, whose death kills it, else by force. No
+//! process is forked without exec, and none is left behind; nor is a run directory, but for those of a killed parent,
+//! which the next run removes.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::time::Timespec;
+
+use super::workload::{WORKLOADS, Workload};
+use super::{CONTENDERS, Caller, Contender, End, Meeting, placement};
+
+/// The first argument of a server.
+pub const SERVE: &str = "--serve";
+
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+const NONE: &str = "-";
+const READY: u8 = b'\n';
+
+/// A server that runs; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    stdout: ChildStdout,
+    run_dir: Option<RunDir>,
+}
+
+impl Server {
+    /// Starts `program` as the server of `contender`, on `cpu` if given; returns when a client can connect, with the
+    /// client's means to do so.
+    ///
+    /// The calling thread must live as long as the server: the kernel's parent of a process is a thread.
+    ///
+    /// # Errors
+    /// The program does not start, or does not get ready.
+    pub fn start(
+        program: &Path,
+        contender: &dyn Contender,
+        workload: &Workload,
+        cpu: Option<usize>,
+    ) -> io::Result<(Self, End)> {
+        let (stdin, run_dir, end) = match contender.meeting() {
+            Meeting::Pair => {
+                let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+                (Stdio::from(far), None, End::Socket(near))
+            }
+            Meeting::RunDir => {
+                let run_dir = RunDir::new()?;
+                let end = End::RunDir(run_dir.0.clone());
+                (Stdio::null(), Some(run_dir), end)
+            }
+        };
+        let mut command = Command::new(program);
+        command.args([SERVE, contender.name(), workload.name]);
+        command.arg(std::process::id().to_string());
+        command.arg(cpu.map_or(NONE.to_owned(), |cpu| cpu.to_string()));
+        command.arg(run_dir.as_ref().map_or(Path::new(NONE), |run_dir| &run_dir.0));
+        let mut child = command.stdin(stdin).stdout(Stdio::piped()).spawn()?;
+        // With the command goes this process's copy of the server's end: without that, neither side sees a hang-up.
+        drop(command);
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut server = Self { child, stdout, run_dir };
+        match server.next_byte()? {
+            Some(READY) => Ok((server, end)),
+            other => Err(io::Error::other(format!("{}: the server said {other:?} instead of ready", contender.name()))),
+        }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Hangs up, and waits for the server to end of itself.
+    ///
+    /// # Errors
+    /// It does not, or had something to complain about.
+    pub fn finish(mut self, caller: Box<dyn Caller>) -> io::Result<()> {
+        drop(caller);
+        if let Some(byte) = self.next_byte()? {
+            return Err(io::Error::other(format!("the server printed {byte}")));
+        }
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("the server ended with {status}"))) }
+    }
+
+    /// What the server prints; `None` at its end.
+    fn next_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut waiting = [PollFd::from_borrowed_fd(self.stdout.as_fd(), PollFlags::IN)];
+        if retry_on_intr(|| poll(&mut waiting, Some(&PATIENCE)))? == 0 {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the server neither gets on nor ends"));
+        }
+        let mut byte = [0];
+        Ok((self.stdout.read(&mut byte)? > 0).then_some(byte[0]))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail for a server that has ended and was waited for; nothing is left to do then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        drop(self.run_dir.take());
+    }
+}
+
+/// How a server says that a client can connect.
+#[derive(Debug)]
+pub struct Ready(());
+
+impl Ready {
+    /// Says it.
+    ///
+    /// # Errors
+    /// The parent is gone.
+    pub fn say(self) -> io::Result<()> {
+        let mut stdout = io::stdout();
+        stdout.write_all(&[READY])?;
+        stdout.flush()
+    }
+}
+
+/// The server's `main`; `args` are those behind [`SERVE`].
+///
+/// # Errors
+/// The arguments are not those of [`Server::start`], or the contender fails.
+pub fn serve(args: &[String]) -> io::Result<()> {
+    let [contender, workload, parent, cpu, run_dir] = args else {
+        return Err(io::Error::other("a server is started by its client"));
+    };
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The signal is for what happens from here on.
+    if getppid().map(|parent| parent.as_raw_nonzero().to_string()).as_ref() != Some(parent) {
+        return Ok(());
+    }
+    let unknown = |name: &str| io::Error::other(format!("{name}: not known"));
+    let contender = CONTENDERS.iter().find(|known| known.name() == contender).ok_or_else(|| unknown(contender))?;
+    let workload = WORKLOADS.iter().find(|known| known.name == workload).ok_or_else(|| unknown(workload))?;
+    if cpu != NONE {
+        placement::pin(cpu.parse().map_err(io::Error::other)?)?;
+    }
+    let end = match contender.meeting() {
+        Meeting::Pair => End::Socket(io::stdin().as_fd().try_clone_to_owned()?),
+        Meeting::RunDir => End::RunDir(PathBuf::from(run_dir)),
+    };
+    match contender.serve(end, workload, Ready(())) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+        served => served,
+    }
+}
+
+/// A directory of one server and its client; removed when dropped.
+#[derive(Debug)]
+struct RunDir(PathBuf);
+
+const RUN_DIR: &str = "netipc-sessions-";
+
+impl RunDir {
+    fn new() -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let all = std::env::temp_dir();
+        remove_abandoned(&all)?;
+        // Relaxed: a number that nobody else gets is all that is asked.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = all.join(format!("{RUN_DIR}{}-{number}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // What can't be removed is left to the next run.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes the run directories of processes that were killed.
+fn remove_abandoned(all: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(all)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(RUN_DIR)?.split_once('-')?.0.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            // Another run may be at the same work, and other users' directories are theirs.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_directories_of_the_dead_are_removed_and_no_others() {
+        let all = RunDir::new().unwrap();
+        // No process has this number: Linux counts to 2^22 at most.
+        let [dead, alive, foreign] = [
+            format!("{RUN_DIR}{}-0", u32::MAX),
+            format!("{RUN_DIR}{}-7", std::process::id()),
+            format!("{RUN_DIR}notes-0"),
+        ]
+        .map(|name| all.0.join(name));
+        for path in [&dead, &alive, &foreign] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("bare.sock"), []).unwrap();
+        }
+        remove_abandoned(&all.0).unwrap();
+        assert_eq!([dead, alive, foreign].map(|path| path.exists()), [false, true, true]);
+        let path = all.0.clone();
+        drop(all);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_server_that_was_not_started_by_its_client_ends_at_once() {
+        assert!(serve(&[]).is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! What a process has spent so far: CPU time, and how often it went to sleep.
+//!
+//! Owns: two ways to read that. Of oneself, from the process's clock; of the server, from /proc while it sleeps, so that
+//! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::thread::{NanosleepRelativeResult, clock_nanosleep_relative};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// How many steps a server may take to go to sleep after its last answer: 10 s in all, for a machine with other work.
+const SETTLING: u32 = 100_000;
+const STEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000 };
+
+/// CPU time and voluntary context switches of all threads of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub cpu: Duration,
+    pub sleeps: u64,
+}
+
+impl Usage {
+    /// What was spent since `before`.
+    ///
+    /// # Errors
+    /// Less was spent since than before: a thread has ended, and what it spent is lost.
+    pub fn since(self, before: Self) -> io::Result<Self> {
+        let (cpu, sleeps) = (self.cpu.checked_sub(before.cpu), self.sleeps.checked_sub(before.sleeps));
+        let (Some(cpu), Some(sleeps)) = (cpu, sleeps) else {
+            return Err(io::Error::other("a thread ended while its process was measured"));
+        };
+        Ok(Self { cpu, sleeps })
+    }
+}
+
+/// Of this process; the sleeps are the calling thread's, for a client has no other.
+///
+/// # Errors
+/// /proc could not be read.
+pub fn own() -> io::Result<Usage> {
+    let sleeps = Thread::read(Path::new("/proc/thread-self"))?.sleeps;
+    let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).map_err(io::Error::other)?;
+    Ok(Usage { cpu, sleeps })
+}
+
+/// Of another process, once all its threads sleep.
+///
+/// # Errors
+/// The process is gone, does not sleep, or /proc could not be read.
+pub fn of_sleeping(pid: u32) -> io::Result<Usage> {
+    for _ in 0..SETTLING {
+        let threads = threads(pid)?;
+        if threads.iter().all(|thread| thread.sleeping) {
+            let total = |usage: Usage, thread: &Thread| Usage {
+                cpu: usage.cpu + thread.cpu,
+                sleeps: usage.sleeps + thread.sleeps,
+            };
+            return Ok(threads.iter().fold(Usage::default(), total));
+        }
+        if let NanosleepRelativeResult::Err(error) = clock_nanosleep_relative(ClockId::Monotonic, &STEP) {
+            return Err(error.into());
+        }
+    }
+    Err(io::Error::other("a server that nobody calls does not sleep"))
+}
+
+struct Thread {
+    sleeping: bool,
+    cpu: Duration,
+    sleeps: u64,
+}
+
+fn threads(pid: u32) -> io::Result<Vec<Thread>> {
+    let tasks = Path::new("/proc").join(pid.to_string()).join("task");
+    fs::read_dir(tasks)?.map(|task| Thread::read(&task?.path())).collect()
+}
+
+impl Thread {
+    fn read(task: &Path) -> io::Result<Self> {
+        let status = fs::read_to_string(task.join("status"))?;
+        let state = field(&status, "State:").ok_or_else(|| unknown("status"))?;
+        let sleeps = field(&status, "voluntary_ctxt_switches:").and_then(|count| count.parse().ok());
+        // Nanoseconds on a CPU, nanoseconds in a run queue, and how often it ran.
+        let schedule = fs::read_to_string(task.join("schedstat"))?;
+        let cpu = schedule.split(' ').next().and_then(|cpu| cpu.parse().ok());
+        Ok(Self {
+            sleeping: state.starts_with('S'),
+            cpu: Duration::from_nanos(cpu.ok_or_else(|| unknown("schedstat"))?),
+            sleeps: sleeps.ok_or_else(|| unknown("status"))?,
+        })
+    }
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+fn unknown(file: &str) -> io::Error {
+    io::Error::other(format!("this kernel's /proc/PID/task/TID/{file} lacks what is measured"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_works_is_seen_to_spend_cpu_time() {
+        let before = own().unwrap();
+        // Bounded by what is asserted: the clock of the process's own work must advance.
+        while own().unwrap().since(before).unwrap().cpu < Duration::from_millis(1) {}
+    }
+
+    #[test]
+    fn spending_that_was_lost_is_not_counted() {
+        let usage = |millis, sleeps| Usage { cpu: Duration::from_millis(millis), sleeps };
+        assert_eq!(usage(5, 7).since(usage(2, 3)).unwrap(), usage(3, 4));
+        assert!(usage(5, 2).since(usage(2, 3)).is_err());
+        assert!(usage(1, 7).since(usage(2, 3)).is_err());
+    }
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "State:\tS (sleeping)\nnonvoluntary_ctxt_switches:\t3\nvoluntary_ctxt_switches:\t7\n";
+        assert_eq!(field(status, "voluntary_ctxt_switches:"), Some("7"));
+        assert_eq!(field(status, "State:"), Some("S (sleeping)"));
+        assert_eq!(field(status, "Threads:"), None);
+    }
+}
