@@ -15,6 +15,7 @@
 pub mod bare;
 pub mod placement;
 pub mod process;
+pub mod session;
 pub mod slice;
 pub mod stats;
 pub mod table;
@@ -103,4 +104,5 @@ pub enum End {
 pub const REFERENCES: [&str; 2] = [bare::BLOCKING.name, bare::YIELDING.name];
 
 /// All contenders, in the order of the tables. A new one is added here, and nowhere else.
-pub const CONTENDERS: &[&dyn Contender] = &[&bare::BLOCKING, &bare::YIELDING, &bare::BY_PATH];
+pub const CONTENDERS: &[&dyn Contender] =
+    &[&bare::BLOCKING, &bare::YIELDING, &session::BLOCKING, &session::ADAPTIVE, &bare::BY_PATH];

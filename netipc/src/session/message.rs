@@ -50,7 +50,7 @@ enum Place<'a> {
     /// Valid until the next message is received.
     Buffer(&'a mut Buffer),
     /// Put by before it was asked for.
-    Kept(Bytes),
+    Kept(&'a mut Bytes),
 }
 
 impl<'a> Message<'a> {
@@ -58,8 +58,10 @@ impl<'a> Message<'a> {
         Self { header, place: Place::Buffer(buffer) }
     }
 
-    pub(super) fn kept(message: OwnedMessage) -> Self {
-        Self { header: message.header, place: Place::Kept(message.payload) }
+    /// A message that was kept before; its payload goes to `slot` for as long as the message lives.
+    pub(super) fn kept(message: OwnedMessage, slot: &'a mut Bytes) -> Self {
+        *slot = message.payload;
+        Self { header: message.header, place: Place::Kept(slot) }
     }
 
     /// The header as it came, proven (docs/protocol.md, section 1.1).
@@ -89,6 +91,15 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The payload, for as long as nothing else is received.
+    #[must_use]
+    pub fn into_payload(self) -> &'a [u8] {
+        match self.place {
+            Place::Buffer(buffer) => buffer.payload(&self.header),
+            Place::Kept(payload) => payload,
+        }
+    }
+
     /// The items of a batch, all of them proven to lie inside the payload; `None` for a message that is no batch.
     #[must_use]
     pub fn batch(&self) -> Option<Batch<'_>> {
@@ -101,7 +112,7 @@ impl<'a> Message<'a> {
     pub fn keep(self) -> OwnedMessage {
         let payload = match self.place {
             Place::Buffer(buffer) => buffer.take(&self.header),
-            Place::Kept(payload) => payload,
+            Place::Kept(payload) => core::mem::take(payload),
         };
         OwnedMessage { header: self.header, payload }
     }

@@ -104,6 +104,8 @@ pub(super) struct Receiver {
     /// Messages that were received while a request found no room.
     inbox: VecDeque<OwnedMessage>,
     inbox_bytes: usize,
+    /// The payload that was taken from there last.
+    popped: Bytes,
     max_backlog: usize,
     received: u64,
 }
@@ -124,6 +126,7 @@ impl Receiver {
             buffer: Buffer::default(),
             inbox: VecDeque::new(),
             inbox_bytes: 0,
+            popped: Bytes::new(),
             max_backlog,
             received: 0,
         }
@@ -147,7 +150,7 @@ impl Receiver {
     pub(super) fn receive(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
         if let Some(message) = self.inbox.pop_front() {
             self.inbox_bytes -= message.payload().len();
-            return Ok(Some(Message::kept(message)));
+            return Ok(Some(Message::kept(message, &mut self.popped)));
         }
         let header = self.assemble(patience)?;
         Ok(header.map(|header| Message::in_buffer(header, &mut self.buffer)))

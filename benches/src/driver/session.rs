@@ -1,0 +1,116 @@
+//! Level 1 sessions of netipc, over a socket in a run directory.
+//!
+//! Owns: nothing but the calls that a user makes. Every call has a deadline, and every session an abort handle that
+//! somebody else holds: that is how a program would use them.
+
+use std::io;
+use std::time::Duration;
+
+use netipc::endpoint::Endpoint;
+use netipc::session::{Abort, ClientConfig, ClientSession, Deadline, Error, ServerConfig, Wait};
+use netipc::wire::Method;
+
+use super::process::Ready;
+use super::workload::{Answers, Workload};
+use super::{Caller, Contender, End, Meeting};
+
+/// A session that sleeps until a message comes.
+pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block };
+/// A session that looks for the message again and again for as long as that is worth while.
+pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive };
+
+const METHOD: Method = Method::new(1);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    name: &'static str,
+    wait: Wait,
+}
+
+impl Contender for Session {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn meeting(&self) -> Meeting {
+        Meeting::RunDir
+    }
+
+    fn serve(&self, end: End, workload: &Workload, ready: Ready) -> io::Result<()> {
+        let abort = Abort::new();
+        let config = ServerConfig::new()
+            .max_request_payload(limit(workload.request_len))
+            .max_response_payload(limit(workload.response_len))
+            .wait(self.wait)
+            .abort(&abort);
+        let mut listener = config.listen(&endpoint(end)?).map_err(io::Error::other)?;
+        ready.say()?;
+        let mut session = listener.accept(Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
+        let mut answers = Answers::new(workload);
+        let (requests, responses) = session.halves();
+        loop {
+            let deadline = Deadline::after(TIMEOUT);
+            let request = match requests.receive(deadline) {
+                Ok(request) => request,
+                Err(Error::Closed { mid_message: false }) => return Ok(()),
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            let ticket = request.ticket();
+            let answer = answers.to(request.payload())?;
+            responses.respond(ticket, answer, deadline).map_err(failed)?;
+        }
+    }
+
+    fn connect(&self, end: End, workload: &Workload) -> io::Result<Box<dyn Caller>> {
+        let abort = Abort::new();
+        let config = ClientConfig::new()
+            .max_request_payload(limit(workload.request_len))
+            .max_response_payload(limit(workload.response_len))
+            .wait(self.wait)
+            .abort(&abort);
+        let session = config.connect(&endpoint(end)?, Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
+        Ok(Box::new(SessionCaller { session, _abort: abort }))
+    }
+}
+
+struct SessionCaller {
+    session: ClientSession,
+    _abort: Abort,
+}
+
+impl Caller for SessionCaller {
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.session.send(METHOD, request, Deadline::after(TIMEOUT)).map(drop).map_err(failed)
+    }
+
+    fn receive(&mut self) -> io::Result<&[u8]> {
+        let message = self.session.receive(Deadline::after(TIMEOUT)).map_err(failed)?;
+        Ok(message.into_payload())
+    }
+
+    fn call(&mut self, request: &[u8]) -> io::Result<&[u8]> {
+        let deadline = Deadline::after(TIMEOUT);
+        self.session.send(METHOD, request, deadline).map_err(failed)?;
+        let message = self.session.receive(deadline).map_err(failed)?;
+        Ok(message.into_payload())
+    }
+}
+
+fn endpoint(end: End) -> io::Result<Endpoint> {
+    let End::RunDir(directory) = end else { return Err(io::ErrorKind::InvalidInput.into()) };
+    Endpoint::new(directory, "bench").map_err(io::Error::other)
+}
+
+/// What the workload needs, and not less than the default.
+fn limit(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX).max(1024)
+}
+
+fn failed(error: Error) -> io::Error {
+    match error {
+        Error::Closed { .. } => io::ErrorKind::BrokenPipe.into(),
+        error => io::Error::other(error),
+    }
+}
