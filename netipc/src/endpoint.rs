@@ -62,7 +62,11 @@ impl Endpoint {
     /// # Errors
     /// A name that is none, or a path that no socket can have.
     pub fn new(run_dir: impl Into<PathBuf>, service: &str) -> Result<Self, EndpointError> {
-        let run_dir = run_dir.into();
+        let mut run_dir = run_dir.into();
+        if run_dir.as_os_str().is_empty() {
+            // What an empty path means where it is joined to a name, but not where it is opened.
+            run_dir.push(".");
+        }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if service.is_empty() || [".", ".."].contains(&service) || !service.bytes().all(allowed) {
             return Err(EndpointError::Name { name: service.to_owned() });
@@ -117,6 +121,12 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "/", "../a", "a b", "a\0", "ü", "a\n", "a*"] {
             assert_eq!(Endpoint::new("/run/x", bad), Err(EndpointError::Name { name: bad.to_owned() }), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_empty_run_dir_is_the_working_directory() {
+        let endpoint = Endpoint::new("", "s").unwrap();
+        assert_eq!((endpoint.run_dir().to_str(), endpoint.socket_path().to_str()), (Some("."), Some("./s.sock")));
     }
 
     #[test]

@@ -5,12 +5,16 @@
 
 mod event;
 mod file;
+#[cfg(test)]
+pub(crate) mod ground;
 mod peer;
 mod socket;
 
 pub(crate) use event::{Event, EventQueue, Signal, Timer};
 pub(crate) use file::{Directory, FileId, raise_file_mode, unlink};
 pub use peer::Peer;
+#[cfg(test)]
+pub(crate) use socket::pair;
 pub(crate) use socket::{Accepted, Connected, Patience, Readiness, Sent, Socket};
 
 use core::fmt;

@@ -140,7 +140,8 @@ impl Socket {
             // A packet goes out whole or not at all.
             Ok(_) => Ok(Sent::Whole),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Sent::NotYet),
-            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(Sent::Closed),
+            // Refused or not connected: older kernels say so to whoever sends while the peer closes.
+            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED) => Ok(Sent::Closed),
             Err(errno) => Err(SystemError::new("sendmsg", errno)),
         }
     }
@@ -165,6 +166,8 @@ impl Socket {
         match self.receive_once(head, body, flags) {
             Ok(len) => Ok(Some(len)),
             Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            // Older kernels say so after a send that met the peer closing.
+            Err(Errno::NOTCONN) => Ok(Some(0)),
             // The peer closed without having read everything. That is told once, before what it had sent is received.
             Err(Errno::CONNRESET) => match self.receive_once(head, body, flags | RecvFlags::DONTWAIT) {
                 Ok(len) => Ok(Some(len)),

@@ -6,6 +6,7 @@
 use core::fmt::{self, Debug};
 use core::time::Duration;
 
+use super::LinkError;
 use crate::sync::{Arc, Condvar, Mutex, PoisonError, Weak, lock};
 
 /// Something that can be made to end at once, whatever thread waits in it.
@@ -33,6 +34,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     is_aborted: bool,
+    /// How often it was used.
+    uses: u64,
     watched: Vec<Weak<dyn Interrupt>>,
     /// How many there were when the dead among them were last dropped.
     living: usize,
@@ -54,6 +57,8 @@ impl Abort {
         let watched = {
             let mut state = lock(&self.0.state);
             state.is_aborted = true;
+            state.uses += 1;
+            state.living = 0;
             self.0.aborted.notify_all();
             core::mem::take(&mut state.watched)
         };
@@ -95,12 +100,39 @@ impl Abort {
         Ok(())
     }
 
-    /// Waits for as long, or until it is used.
-    pub(crate) fn sleep(&self, duration: Duration) -> Result<(), Aborted> {
+    /// Begins something that it ends too when it is used, though there is nothing to interrupt yet.
+    pub(crate) fn attempt(&self) -> Result<Attempt<'_>, Aborted> {
         let state = lock(&self.0.state);
-        let waited = self.0.aborted.wait_timeout_while(state, duration, |state| !state.is_aborted);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.is_aborted { Err(Aborted) } else { Ok(()) }
+        if state.is_aborted { Err(Aborted) } else { Ok(Attempt { abort: self, uses: state.uses }) }
+    }
+}
+
+/// Something that was begun. It ends with the next use of its [`Abort`], though that be reset before anyone looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    abort: &'a Abort,
+    uses: u64,
+}
+
+impl Attempt<'_> {
+    /// Whether it may go on.
+    pub(crate) fn check(&self) -> Result<(), Aborted> {
+        self.sleep(Duration::ZERO)
+    }
+
+    /// Waits for as long, or until the end.
+    pub(crate) fn sleep(&self, duration: Duration) -> Result<(), Aborted> {
+        let shared = &self.abort.0;
+        let is_going_on = |state: &mut State| state.uses == self.uses;
+        let waited = shared.aborted.wait_timeout_while(lock(&shared.state), duration, is_going_on);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if is_going_on(&mut state) { Ok(()) } else { Err(Aborted) }
+    }
+}
+
+impl From<Aborted> for LinkError {
+    fn from(_: Aborted) -> Self {
+        Self::Aborted
     }
 }
 
@@ -161,11 +193,38 @@ mod tests {
     #[test]
     fn whoever_sleeps_is_woken() {
         let abort = Abort::new();
-        assert_eq!(abort.sleep(Duration::ZERO), Ok(()));
+        assert_eq!(abort.attempt().unwrap().sleep(Duration::ZERO), Ok(()));
         std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| abort.sleep(Duration::from_secs(3600)));
+            let sleeper = scope.spawn(|| abort.attempt().and_then(|attempt| attempt.sleep(Duration::from_secs(3600))));
             abort.abort();
             assert_eq!(sleeper.join().unwrap(), Err(Aborted));
         });
+    }
+
+    #[test]
+    fn what_was_begun_before_ends_though_the_abort_is_reset_before_it_looks() {
+        let abort = Abort::new();
+        let early = abort.attempt().unwrap();
+        assert_eq!(early.check(), Ok(()));
+        abort.abort();
+        assert!(abort.attempt().is_err());
+        abort.reset();
+        assert_eq!((early.check(), early.sleep(Duration::from_secs(3600))), (Err(Aborted), Err(Aborted)));
+        let late = abort.attempt().unwrap();
+        assert_eq!((late.check(), late.sleep(Duration::from_nanos(1))), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn whoever_sleeps_is_woken_though_the_abort_is_reset_at_once() {
+        let abort = Abort::new();
+        for _ in 0..100 {
+            let attempt = abort.attempt().unwrap();
+            std::thread::scope(|scope| {
+                let sleeper = scope.spawn(|| attempt.sleep(Duration::from_secs(3600)));
+                abort.abort();
+                abort.reset();
+                assert_eq!(sleeper.join().unwrap(), Err(Aborted));
+            });
+        }
     }
 }

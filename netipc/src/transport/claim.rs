@@ -7,6 +7,7 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
+use super::abort::Attempt;
 use super::{Abort, Deadline, LinkError};
 use crate::endpoint::Endpoint;
 use crate::sys::{Directory, FileId, Socket, SystemError, raise_file_mode, unlink};
@@ -55,7 +56,7 @@ impl Claim {
         abort: &Abort,
         deadline: Deadline,
     ) -> Result<(Self, Socket), ClaimError> {
-        let directory = lock(endpoint, abort, deadline)?;
+        let directory = lock(endpoint, abort.attempt().map_err(LinkError::from)?, deadline)?;
         let path = endpoint.socket_path();
         let mut attempts = 0;
         let socket = loop {
@@ -68,12 +69,15 @@ impl Claim {
                 Err(error) => return Err(error.into()),
             }
         };
-        let file = raise_file_mode(path).inspect_err(|_| {
-            // It is ours, and can't be kept.
-            let _ = unlink(path);
-        })?;
+        // At once: until it listens, a peer that does not know of the lock takes the file for dead.
+        let listens = socket.listen(backlog);
+        let file = FileId::at(path)?.ok_or(ClaimError::InUse { doubt: None })?;
         let claim = Self { directory, path: path.to_owned(), file, owner: std::process::id() };
-        socket.listen(backlog)?;
+        listens?;
+        if raise_file_mode(path)? != file {
+            // Such a peer has put its own in our file's place.
+            return Err(ClaimError::InUse { doubt: None });
+        }
         claim.directory.unlock();
         Ok((claim, socket))
     }
@@ -84,10 +88,10 @@ impl Drop for Claim {
         if std::process::id() != self.owner {
             return;
         }
-        let deadline = Deadline::after(FAREWELL);
         let abort = Abort::new();
+        let Ok(attempt) = abort.attempt() else { return };
         // Without the lock, or where it can't be told whose file it is, it stays: the next server finds it dead.
-        if wait_for(&self.directory, &abort, deadline).is_ok() {
+        if wait_for(&self.directory, attempt, Deadline::after(FAREWELL)).is_ok() {
             if FileId::at(&self.path) == Ok(Some(self.file)) {
                 let _ = unlink(&self.path);
             }
@@ -96,18 +100,27 @@ impl Drop for Claim {
     }
 }
 
-fn lock(endpoint: &Endpoint, abort: &Abort, deadline: Deadline) -> Result<Directory, LinkError> {
-    let directory = Directory::open(endpoint.run_dir())?;
-    wait_for(&directory, abort, deadline)?;
-    Ok(directory)
+fn lock(endpoint: &Endpoint, attempt: Attempt<'_>, deadline: Deadline) -> Result<Directory, ClaimError> {
+    loop {
+        let directory = match Directory::open(endpoint.run_dir()) {
+            Ok(directory) => directory,
+            Err(error) if error.is_exhaustion() => return Err(ClaimError::InUse { doubt: Some(error) }),
+            Err(error) => return Err(error.into()),
+        };
+        wait_for(&directory, attempt, deadline)?;
+        // It may have been moved away meanwhile, and others have the lock of what is there now.
+        if directory.is_at(endpoint.run_dir())? {
+            return Ok(directory);
+        }
+    }
 }
 
-fn wait_for(directory: &Directory, abort: &Abort, deadline: Deadline) -> Result<(), LinkError> {
+fn wait_for(directory: &Directory, attempt: Attempt<'_>, deadline: Deadline) -> Result<(), LinkError> {
     while !directory.try_lock()? {
         if deadline.has_passed() {
             return Err(LinkError::TimedOut);
         }
-        abort.sleep(PAUSE).map_err(|_| LinkError::Aborted)?;
+        attempt.sleep(deadline.left().map_or(PAUSE, |left| left.min(PAUSE)))?;
     }
     Ok(())
 }
@@ -118,9 +131,15 @@ fn clear(endpoint: &Endpoint) -> Result<(), ClaimError> {
     match Socket::connect(path) {
         // Whether it has room for one more or not.
         Ok(_) => Err(ClaimError::InUse { doubt: None }),
-        Err(error) if error.is_exhaustion() => Err(ClaimError::InUse { doubt: Some(error) }),
+        // Without a socket nothing was learned about the path.
+        Err(error) if error.is_exhaustion() || error.call() != "connect" => {
+            Err(ClaimError::InUse { doubt: Some(error) })
+        }
         // A link to nothing is there all the same.
         Err(error) if error.is_nothing_there() && FileId::at(path)?.is_none() => Ok(()),
         Err(_) => unlink(path).map_err(ClaimError::from),
     }
 }
+
+#[cfg(test)]
+mod tests;

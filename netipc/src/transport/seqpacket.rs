@@ -36,17 +36,21 @@ pub(crate) fn connect(
     abort: &Abort,
     deadline: Deadline,
 ) -> Result<Option<Link>, LinkError> {
+    let attempt = abort.attempt()?;
     let mut pause = FIRST_PAUSE;
     loop {
-        if abort.is_aborted() {
-            return Err(LinkError::Aborted);
-        }
+        attempt.check()?;
         match Socket::connect(endpoint.socket_path())? {
-            Connected::Yes(socket) => return link(socket, wait, abort).map(Some),
+            Connected::Yes(socket) => {
+                let link = link(socket, wait, abort)?;
+                // It may have been used and reset before it watched over the link.
+                attempt.check()?;
+                return Ok(Some(link));
+            }
             Connected::Busy if deadline.has_passed() => return Ok(None),
             Connected::Busy => {
                 let pause_now = deadline.left().map_or(pause, |left| left.min(pause));
-                abort.sleep(pause_now).map_err(|_| LinkError::Aborted)?;
+                attempt.sleep(pause_now)?;
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
         }
@@ -59,7 +63,7 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
     let most = socket.send_buffer()?.saturating_sub(KERNELS_SHARE);
     let shared = Arc::new(Shared { socket, peer, is_aborted: AtomicBool::new(false) });
     let as_target: Weak<dyn Interrupt> = Arc::downgrade(&shared) as _;
-    abort.watch(as_target).map_err(|_| LinkError::Aborted)?;
+    abort.watch(as_target)?;
     let adaptive = match wait {
         Wait::Block => None,
         Wait::Adaptive => Some(Adaptive::new()),
@@ -84,7 +88,7 @@ impl Listening {
     pub(crate) fn new(socket: Socket, abort: &Abort) -> Result<Arc<Self>, LinkError> {
         let listening = Arc::new(Self { socket, is_aborted: AtomicBool::new(false) });
         let as_target: Weak<dyn Interrupt> = Arc::downgrade(&listening) as _;
-        abort.watch(as_target).map_err(|_| LinkError::Aborted)?;
+        abort.watch(as_target)?;
         Ok(listening)
     }
 
@@ -327,3 +331,6 @@ impl Incoming for Receiver {
         self.attempt(head, body, Patience::Try)
     }
 }
+
+#[cfg(test)]
+mod tests;
