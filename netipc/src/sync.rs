@@ -3,6 +3,8 @@
 //! Owns: the choice of where they come from, so that a model can put its own in their stead.
 
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(test)]
+pub(crate) use std::sync::Barrier;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The content of a lock, also where a thread panicked that held it.

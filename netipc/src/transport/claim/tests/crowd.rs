@@ -2,10 +2,9 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
-use std::sync::Barrier;
 
 use super::{Claimed, IN_USE, dead_socket, endpoint, file_at, is_served, take};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Barrier, Ordering};
 use crate::sys::ground::{RunDir, again, finish, told};
 
 const ROUNDS: usize = 200;
