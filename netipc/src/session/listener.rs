@@ -227,6 +227,7 @@ impl Listener {
     /// listener goes on, but a client may be waiting, so do not call it again at once.
     pub fn next(&mut self, deadline: Deadline) -> Result<Arrival, Error> {
         loop {
+            self.listening.check()?;
             if let Some(arrival) = self.arrivals.pop_front() {
                 return Ok(arrival);
             }
@@ -252,11 +253,10 @@ impl Listener {
 
     /// Sees to everything that happens within `timeout`.
     fn see_to(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.listening.check()?;
         for event in self.queue.wait(timeout)? {
             match event {
                 LISTENING => self.let_in()?,
-                TIMER => self.turn_out_the_silent(),
+                TIMER => self.turn_out_the_silent()?,
                 client => {
                     // It may have been turned out meanwhile.
                     if let Some(silent) = self.silent.remove(&client) {
@@ -315,13 +315,15 @@ impl Listener {
         }
     }
 
-    fn turn_out_the_silent(&mut self) {
+    fn turn_out_the_silent(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         while self.silent.first_key_value().is_some_and(|(_, silent)| silent.until <= now) {
             self.turn_out(Cause::TimedOut);
         }
-        // Whatever it went off for has been seen to.
+        // It says that it went off until it is set.
+        self.timer.set(None)?;
         self.alarm = None;
+        Ok(())
     }
 
     /// Disconnects whoever has been silent for the longest time.
@@ -359,5 +361,33 @@ impl Listener {
             self.alarm = wanted;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::{Arrival, Cause, ServerConfig};
+    use crate::endpoint::Endpoint;
+    use crate::sys::ground::RunDir;
+    use crate::sys::{Connected, EventQueue, Socket};
+    use crate::transport::Deadline;
+
+    #[test]
+    fn when_the_last_silent_client_has_been_turned_out_there_is_nothing_more_to_do() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let config = ServerConfig::new().handshake_timeout(Duration::from_millis(1));
+        let mut listener = config.listen(&endpoint).unwrap();
+        let outer = EventQueue::new().unwrap();
+        outer.add(&listener, 7).unwrap();
+        for _ in 0..2 {
+            let Connected::Yes(_silent) = Socket::connect(endpoint.socket_path()).unwrap() else { panic!("no room") };
+            let Arrival::Rejected(rejected) = listener.next(Deadline::NEVER).unwrap() else { panic!("let in") };
+            assert_eq!(*rejected.cause(), Cause::TimedOut);
+            assert!(listener.try_next().unwrap().is_none());
+            assert_eq!(outer.wait(Some(Duration::ZERO)).unwrap().count(), 0);
+        }
     }
 }
