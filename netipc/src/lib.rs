@@ -37,7 +37,10 @@
 //! ```
 //!
 //! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
-//! guide shows every attribute. [`wire`] has the envelope that such payloads travel in.
+//! guide shows every attribute.
+//!
+//! On Linux, `session` carries payloads between processes; `proto` has the rules of that conversation as machines without
+//! I/O, for transports of one's own, and [`wire`] the envelope that payloads travel in.
 
 // Generated code names the crate; inside it, this is how.
 extern crate self as netipc;
@@ -65,7 +68,8 @@ pub use codec::{DecodeError, EncodeError, WireMessage};
 /// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;
 
-#[cfg(doctest)]
+// Its sessions are for Linux.
+#[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 

@@ -15,6 +15,8 @@ use crate::wire::{AuthToken, Hello, Profiles};
 
 /// Payload limits where none is configured, in bytes.
 const DEFAULT_PAYLOAD: u32 = 1024;
+/// The largest request payload that a server takes where no limit is configured, in bytes: what clients may grow to.
+const REQUEST_CEILING: u32 = 1 << 20;
 /// Items that a client proposes where none are configured.
 const DEFAULT_ITEMS: u32 = 1024;
 /// Requests that may wait for their answers.
@@ -216,7 +218,7 @@ impl fmt::Debug for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Payloads of 1,024 bytes, no token, any number of sessions, five seconds for a handshake, [`Wait::Block`].
+    /// Requests of up to 1 MiB, as the client proposes, responses of 1,024 bytes, no token, any number of sessions, five seconds for a handshake, [`Wait::Block`].
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -323,7 +325,7 @@ impl ServerConfig {
     pub(super) fn policy(&self, link: &Link) -> ServerPolicy {
         let mut policy = ServerPolicy::new();
         policy.auth_token = self.auth_token;
-        policy.request_payload = or_default(self.max_request_payload, DEFAULT_PAYLOAD);
+        policy.request_payload = or_default(self.max_request_payload, REQUEST_CEILING);
         policy.response_payload = or_default(self.max_response_payload, DEFAULT_PAYLOAD);
         policy.packet_size = or_default(self.packet_size, link.packet_size).min(link.packet_size);
         policy
