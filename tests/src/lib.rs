@@ -5,10 +5,14 @@ pub mod conversation;
 pub mod declared;
 pub mod envelope;
 pub mod generate;
+#[cfg(target_os = "linux")]
+pub mod hostile;
 pub mod hygiene;
 pub mod mutate;
 pub mod natural;
 pub mod oracle;
 pub mod payload_vectors;
 pub mod random;
+#[cfg(target_os = "linux")]
+pub mod raw;
 pub mod seeds;
