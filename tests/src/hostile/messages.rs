@@ -157,9 +157,13 @@ pub(super) fn ids(victim: Victim) -> Vec<Case> {
             Case::new("the id of handshakes", vec![id(0)], unknown(0)),
             Case::new("the largest id", vec![id(u64::MAX)], unknown(u64::MAX)),
             Case::new("the same answer twice", vec![message.clone(), message.clone()], unknown(1)).after(1),
-            Case::new("an answer in chunks to nothing", vec![patched(&victim.five()[0], 24, &[2])], unknown(2)),
             Case::new(
-                "the same answer twice, then in chunks",
+                "an answer in chunks to nothing",
+                vec![patched(&victim.five()[0], 24, &2_u64.to_ne_bytes())],
+                unknown(2),
+            ),
+            Case::new(
+                "the same answer twice, the second in chunks",
                 [&[message.clone()][..], &victim.five()].concat(),
                 unknown(1),
             )
