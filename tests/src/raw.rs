@@ -31,7 +31,6 @@ pub fn soon() -> Deadline {
 }
 
 /// Keeps other tests of the same program from opening descriptors meanwhile; take it first in every one of them.
-#[must_use]
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
