@@ -253,7 +253,7 @@ fn every_packet_that_is_no_hello_ack_is_named() {
     // An ack is received into room for one byte more.
     for more in [1, 2, 300, 100_000] {
         let packet = [&ack[..], &vec![0; more]].concat();
-        answer(&mut client, &format!("{more} bytes behind an ack"), &[packet], false, &length(81));
+        answer(&mut client, &format!("{more} bytes behind an ack"), &[packet], false, &length(80 + more));
     }
     let response = Header::response(Method::new(1), 1, 8);
     let cases: [(&str, Vec<u8>, Ack); 23] = [

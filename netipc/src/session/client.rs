@@ -15,7 +15,7 @@ use super::receive::{Patience, Receiver};
 use super::send::{Sender, batch_len, payload_len};
 use super::shared::Shared;
 use crate::buf::Writer;
-use crate::proto::{Assembler, AwaitAck, Limit, LimitExceeded, Role, Terms, greet};
+use crate::proto::{Assembler, AwaitAck, HandshakeError, Limit, LimitExceeded, Role, Terms, Violation, greet};
 use crate::sync::Arc;
 use crate::sys::Peer;
 use crate::transport::{Abort, Deadline, Link};
@@ -68,7 +68,7 @@ impl Connecting {
     pub fn finish(mut self, deadline: Deadline) -> Result<ClientSession, Error> {
         let mut packet = [0; ACK_ROOM];
         let len = self.link.incoming.receive(&mut packet, &mut [], deadline)?;
-        self.on_packet(packet.get(..len).unwrap_or(&packet))
+        self.on_packet(packet.get(..len).unwrap_or(&packet), len)
     }
 
     /// Looks for the server's answer.
@@ -80,14 +80,18 @@ impl Connecting {
         match self.link.incoming.try_receive(&mut packet, &mut [])? {
             None => Ok(Progress::Waiting(self)),
             Some(len) => {
-                let session = self.on_packet(packet.get(..len).unwrap_or(&packet))?;
+                let session = self.on_packet(packet.get(..len).unwrap_or(&packet), len)?;
                 Ok(Progress::Done(Box::new(session)))
             }
         }
     }
 
-    fn on_packet(self, packet: &[u8]) -> Result<ClientSession, Error> {
-        let terms = self.await_ack.on_packet(packet)?;
+    /// Takes what was received of a packet of `len` bytes.
+    fn on_packet(self, packet: &[u8], len: usize) -> Result<ClientSession, Error> {
+        let terms = self.await_ack.on_packet(packet).map_err(|error| match error {
+            HandshakeError::Violation(violation) => Error::Violation(of_length(violation, len)),
+            error => error.into(),
+        })?;
         let Self { link, config, .. } = self;
         let shared = Shared::new(link.wire, terms, &config.abort, config.max_in_flight, None);
         let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
@@ -425,6 +429,14 @@ impl ResponseReceiver {
     #[must_use]
     pub const fn received(&self) -> u64 {
         self.receiver.received()
+    }
+}
+
+/// A violation in the beginning of a packet of `len` bytes, which knows how long the packet was.
+pub(super) const fn of_length(violation: Violation, len: usize) -> Violation {
+    match violation {
+        Violation::PacketLength { stated, .. } => Violation::PacketLength { stated, found: len },
+        violation => violation,
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Bytes;
 
-use super::client::{Connecting, common, item_count};
+use super::client::{Connecting, common, item_count, of_length};
 use super::config::{ClientConfig, ServerConfig};
 use super::error::{BuildError, Error};
 use super::listener::{Cause, Rejected};
@@ -129,7 +129,7 @@ pub(super) fn hear(mut link: Link, door: &mut Door, patience: Patience) -> Heard
             let _ = answer(&mut link, &refusal.packet());
             return rejected(Cause::Refused(refusal));
         }
-        Answer::Close(violation) => return rejected(Cause::Violation(violation)),
+        Answer::Close(violation) => return rejected(Cause::Violation(of_length(violation, len))),
     };
     let Some(permit) = Permit::take(&door.taken, config.max_sessions) else {
         let refusal = offer.refuse(Status::LimitExceeded);
