@@ -72,7 +72,6 @@ fn a_message_has_the_same_bytes_wherever_it_begins() {
             fill_snapshot(&mut draft, reserve);
             assert_eq!(draft.finish(), Ok(snapshot.len()));
             assert_eq!((writer.len(), writer.fits()), (start + snapshot.len(), true));
-            drop(writer);
             assert!(buffer[..start].iter().all(|&byte| byte == 0x11), "{start}");
             assert_eq!(buffer[start..][..snapshot.len()], snapshot, "{start}");
 
@@ -82,7 +81,6 @@ fn a_message_has_the_same_bytes_wherever_it_begins() {
             fill_natural(&mut draft, reserve);
             assert_eq!(draft.finish(), Ok(natural.len()));
             assert_eq!(writer.len(), start + natural.len());
-            drop(writer);
             assert_eq!(buffer[start..][..natural.len()], natural, "{start}");
         }
         assert_eq!(Natural::decode(&natural).expect("one message").places().len(), 2);
@@ -205,10 +203,11 @@ fn a_message_that_is_not_finished_leaves_the_writer_where_it_stood() {
     let mut buffer = [0; 256];
     let mut writer = Writer::new(&mut buffer);
     writer.append(b"in front");
-    let mut draft = StringReverse::builder_in(&mut writer);
-    draft.text(&[1; 300]);
-    assert!(format!("{draft:?}").contains("StringReverse"));
-    drop(draft);
+    {
+        let mut draft = StringReverse::builder_in(&mut writer);
+        draft.text(&[1; 300]);
+        assert!(format!("{draft:?}").contains("StringReverse"));
+    }
     assert_eq!((writer.len(), writer.needed(), writer.fits()), (8, 8, true));
     let mut draft = StringReverse::builder_in(&mut writer);
     draft.text(b"instead");
@@ -231,7 +230,6 @@ fn positions_beyond_all_memory_are_an_error_and_no_panic() {
         fill_natural(&mut draft, 5);
         assert!(draft.finish().is_err(), "{skipped}");
         assert!(!writer.fits() && writer.len() >= skipped, "{skipped}");
-        drop(writer);
         assert_eq!(buffer, [0x5a; 64]);
     }
 }
