@@ -6,6 +6,7 @@
 mod raw;
 mod reader;
 
+pub(crate) use raw::Reach;
 pub use raw::Writer;
 pub use reader::Reader;
 

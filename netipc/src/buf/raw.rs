@@ -47,6 +47,16 @@ impl<'a> Writer<'a> {
         Self { base: ptr::NonNull::dangling().as_ptr(), capacity: 0, len: usize::MAX, peak: 0, buffer: PhantomData }
     }
 
+    /// A writer that goes on where this one stands, and what moves this one up to its end. Without that, this one stays
+    /// where it is, and what was written counts for nothing.
+    #[inline]
+    pub(crate) const fn branch(&mut self) -> (Writer<'_>, Reach<'_>) {
+        let Self { base, capacity, len, ref mut peak, .. } = *self;
+        // Invariant 1 holds for both, which are lent out of this one: `Reach` has no way to its bytes.
+        let part = Writer { base, capacity, len, peak: 0, buffer: PhantomData };
+        (part, Reach { len: &mut self.len, peak })
+    }
+
     /// The bytes claimed so far, beyond the end of the buffer too.
     #[inline]
     #[must_use]
@@ -211,6 +221,22 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// How far a writer has come that another one [goes on](Writer::branch) for.
+#[derive(Debug)]
+pub(crate) struct Reach<'a> {
+    len: &'a mut usize,
+    peak: &'a mut usize,
+}
+
+impl Reach<'_> {
+    /// Moves the writer up to where `part` stands, and has it know of what did not find room.
+    #[inline]
+    pub(crate) fn advance(self, part: &Writer<'_>) {
+        *self.peak = part.needed().max(*self.peak).max(*self.len);
+        *self.len = part.len;
+    }
+}
+
 /// Copies text, most of which is short.
 ///
 /// A call of the library's copy costs more than such a copy itself, and mispredicts where lengths vary. So lengths from
@@ -313,6 +339,30 @@ mod tests {
         writer.insert(0, b"wx", true);
         writer.insert(3, b"-", false);
         assert_eq!(&buffer[..7], b"wx\0-yz\0");
+    }
+
+    #[test]
+    fn a_branch_counts_from_where_it_began_once_it_is_taken_over() {
+        let mut buffer = [0_u8; 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append(b"ab");
+        let (mut part, _) = writer.branch();
+        part.append(b"??????????");
+        assert_eq!((writer.len(), writer.needed()), (2, 2));
+        let (mut part, reach) = writer.branch();
+        part.append(b"cd");
+        reach.advance(&part);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (4, 4, true));
+        let (mut part, reach) = writer.branch();
+        part.append(b"efghijk");
+        part.close_gap(4, 10);
+        assert_eq!((part.len(), part.needed()), (5, 11));
+        reach.advance(&part);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (5, 11, false));
+        let (part, reach) = writer.branch();
+        assert_eq!((part.needed(), part.fits()), (5, true));
+        reach.advance(&part);
+        assert_eq!((writer.needed(), writer.fits()), (11, false));
     }
 
     #[test]

@@ -64,6 +64,22 @@ impl<'w> Output<'w> {
         }
     }
 
+    /// The length of the message that began at byte `start` and is complete, or what is wrong with it.
+    #[inline(always)]
+    pub(super) fn outcome(&self, start: usize) -> Result<usize, EncodeError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let needed = self.writer.needed() - start;
+        if u32::try_from(needed).is_err() {
+            return Err(EncodeError::TooLarge(needed));
+        }
+        if !self.writer.fits() {
+            return Err(EncodeError::Overflow { needed });
+        }
+        Ok(self.writer.len() - start)
+    }
+
     /// Remembers the first thing that goes wrong.
     #[inline(always)]
     pub(crate) fn fail(&mut self, message: &'static str, field: &'static str, rule: Broken) {

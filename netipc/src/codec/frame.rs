@@ -26,6 +26,15 @@ impl<'w, M: Structure> Frame<'w, M> {
         Self::new(Core::new(Output::new(writer, 0), 0, 0))
     }
 
+    /// A message that begins where `writer` stands.
+    #[inline]
+    pub(super) fn behind(mut writer: Writer<'w>) -> Self {
+        // Beyond what any buffer has, positions could wrap: there they all are the last one, which holds no entries.
+        let at = writer.len().min(usize::MAX >> 1);
+        writer.skip(if at == writer.len() { M::SIZE } else { usize::MAX });
+        Self::new(Core::new(Output::new(writer, at), at, at))
+    }
+
     #[inline(always)]
     pub(super) const fn new(core: Core<'w>) -> Self {
         Self { core, image: M::BLANK }
@@ -206,16 +215,6 @@ impl<'w, M: Structure> Frame<'w, M> {
     #[inline]
     pub fn finish(&mut self) -> Result<usize, EncodeError> {
         self.close();
-        if let Some(fault) = self.core.out.fault {
-            return Err(fault);
-        }
-        let writer = &self.core.out.writer;
-        if u32::try_from(writer.needed()).is_err() {
-            return Err(EncodeError::TooLarge(writer.needed()));
-        }
-        if !writer.fits() {
-            return Err(EncodeError::Overflow { needed: writer.needed() });
-        }
-        Ok(writer.len())
+        self.core.out.outcome(0)
     }
 }

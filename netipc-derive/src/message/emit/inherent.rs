@@ -25,6 +25,13 @@ pub(super) fn emit(names: &Names, table: &str) -> TokenStream {
             #vis fn builder(buffer: &mut [::core::primitive::u8]) -> #builder<'_> {
                 #builder::new(buffer)
             }
+
+            #[doc = "Begins such a message where `writer` stands, to be written in place behind what is there."]
+            #[inline]
+            #[must_use]
+            #vis fn builder_in<'w>(writer: &'w mut #krate::buf::Writer<'_>) -> #krate::codec::Draft<'w, Self> {
+                #krate::codec::Draft::new(writer)
+            }
         }
 
         // Evaluated here, so that messages which contain each other are refused where they are declared.

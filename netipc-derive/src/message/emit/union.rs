@@ -412,6 +412,13 @@ fn inherent(names: &Names, table: &str, of_any: &TokenStream) -> TokenStream {
             #vis fn builder(buffer: &mut [::core::primitive::u8]) -> #builder<'_> {
                 #builder::new(buffer)
             }
+
+            #[doc = "Begins such a message where `writer` stands, to be written in place behind what is there."]
+            #[inline]
+            #[must_use]
+            #vis fn builder_in<'w>(writer: &'w mut #krate::buf::Writer<'_>) -> #krate::codec::Draft<'w, Self> {
+                #krate::codec::Draft::new(writer)
+            }
         }
 
         const _: ::core::primitive::u64 = #wire::FINGERPRINT;
