@@ -269,6 +269,10 @@ impl Listener {
     }
 
     fn let_in(&mut self) -> Result<(), Error> {
+        if self.spare.is_none() {
+            // Somebody else was quicker to take the descriptor the last time; there may be one again.
+            self.spare = Signal::new().ok();
+        }
         for _ in 0..AT_A_TIME {
             let socket = match self.listening.accept() {
                 Ok(Some(socket)) => socket,

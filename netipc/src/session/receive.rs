@@ -234,7 +234,11 @@ impl Receiver {
     #[cold]
     fn failed(&self, error: LinkError) -> Error {
         match error {
-            LinkError::Closed => Error::Closed { mid_message: !self.assembler.is_idle() },
+            // The other half may have ended the session while this one waited.
+            LinkError::Closed => match self.shared.check() {
+                Err(reason) => reason,
+                Ok(()) => Error::Closed { mid_message: !self.assembler.is_idle() },
+            },
             LinkError::EmptyPacket | LinkError::Aborted => self.shared.end(error.into()),
             LinkError::TimedOut | LinkError::System(_) => error.into(),
         }

@@ -244,8 +244,8 @@ impl Sender {
     fn unsent(&self, error: Error, is_begun: bool) -> Error {
         match error {
             Error::Aborted => self.shared.end(error),
-            // There is nobody to be confused.
-            Error::Closed { .. } => error,
+            // There is nobody to be confused. The other half may have ended the session while this one waited.
+            Error::Closed { .. } => self.shared.check().err().unwrap_or(error),
             _ => {
                 if is_begun {
                     self.shared.end(Error::Unfinished);
