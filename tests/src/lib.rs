@@ -12,6 +12,7 @@ pub mod mutate;
 pub mod natural;
 pub mod oracle;
 pub mod payload_vectors;
+pub mod processes;
 pub mod random;
 #[cfg(target_os = "linux")]
 pub mod raw;
