@@ -30,6 +30,7 @@ macro_rules! over {
                 exchange: messages_of_all_sizes_come_back_as_they_were,
                 exchange: batches_go_both_ways,
                 exchange: a_batch_of_more_parts_than_one_call_takes_goes_too,
+                exchange: batches_are_built_in_place,
                 exchange: answers_come_in_any_order_to_their_requests,
                 exchange: tickets_count_from_one_and_name_the_method,
                 exchange: a_status_comes_without_a_payload,

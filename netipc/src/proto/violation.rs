@@ -127,7 +127,7 @@ pub enum Limit {
     ResponseItems,
     /// Requests that wait for their response.
     InFlight,
-    /// Messages that wait to be sent.
+    /// Bytes of responses that were put by while a request found no room.
     Backlog,
     /// Bytes of a message, by what its headers and packets can carry.
     MessageLen,
@@ -141,7 +141,7 @@ impl fmt::Display for Limit {
             Self::RequestItems => "items of a request",
             Self::ResponseItems => "items of a response",
             Self::InFlight => "requests in flight",
-            Self::Backlog => "messages waiting to be sent",
+            Self::Backlog => "bytes of responses put by",
             Self::MessageLen => "bytes of a message",
         })
     }
@@ -250,7 +250,7 @@ mod tests {
             (Limit::RequestItems, "items of a request"),
             (Limit::ResponseItems, "items of a response"),
             (Limit::InFlight, "requests in flight"),
-            (Limit::Backlog, "messages waiting to be sent"),
+            (Limit::Backlog, "bytes of responses put by"),
             (Limit::MessageLen, "bytes of a message"),
         ];
         for (limit, text) in cases {

@@ -1,10 +1,4 @@
-//! A client's side of a session.
-//!
-//! ```text
-//! Connecting -- finish --> ClientSession -- split --> RequestSender, ResponseReceiver
-//! ```
-
-use std::os::fd::{AsFd, BorrowedFd};
+//! A client's side of a session, and its halves.
 
 use bytes::Bytes;
 
@@ -12,94 +6,13 @@ use super::config::ClientConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::{Patience, Receiver};
-use super::send::{Sender, batch_len, payload_len};
-use super::shared::Shared;
+use super::send::{Sender, batch_len, bounded_items, item_count, payload_len};
+use super::shared::{Shared, common};
 use crate::buf::Writer;
-use crate::proto::{Assembler, AwaitAck, HandshakeError, Limit, LimitExceeded, Role, Terms, Violation, greet};
+use crate::proto::{Assembler, Limit, Role, Terms};
 use crate::sync::Arc;
-use crate::sys::Peer;
-use crate::transport::{Abort, Deadline, Link};
-use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, Header, Method};
-
-/// An answer to a hello, and one byte more, to see one that is too long.
-const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;
-
-/// A client that has sent its hello and waits for the server's answer (docs/protocol.md, section 2).
-#[derive(Debug)]
-pub struct Connecting {
-    link: Link,
-    await_ack: AwaitAck,
-    config: ClientConfig,
-}
-
-/// How far a handshake has come.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "it is finished, or it is not")]
-pub enum Progress {
-    /// There is a session.
-    Done(Box<ClientSession>),
-    /// The server has not answered yet.
-    Waiting(Connecting),
-}
-
-impl AsFd for Connecting {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link.wire.as_fd()
-    }
-}
-
-impl Connecting {
-    pub(super) fn start(mut link: Link, config: &ClientConfig, deadline: Deadline) -> Result<Self, Error> {
-        let (packet, await_ack) = greet(config.hello(&link));
-        link.outgoing.send(&[std::io::IoSlice::new(&packet)], deadline)?;
-        Ok(Self { link, await_ack, config: config.clone() })
-    }
-
-    /// Who listens there.
-    #[must_use]
-    pub fn peer(&self) -> Peer {
-        self.link.wire.peer()
-    }
-
-    /// Waits for the server's answer.
-    ///
-    /// # Errors
-    /// As [`ClientConfig::connect`].
-    pub fn finish(mut self, deadline: Deadline) -> Result<ClientSession, Error> {
-        let mut packet = [0; ACK_ROOM];
-        let len = self.link.incoming.receive(&mut packet, &mut [], deadline)?;
-        self.on_packet(packet.get(..len).unwrap_or(&packet), len)
-    }
-
-    /// Looks for the server's answer.
-    ///
-    /// # Errors
-    /// As [`ClientConfig::connect`].
-    pub fn try_finish(mut self) -> Result<Progress, Error> {
-        let mut packet = [0; ACK_ROOM];
-        match self.link.incoming.try_receive(&mut packet, &mut [])? {
-            None => Ok(Progress::Waiting(self)),
-            Some(len) => {
-                let session = self.on_packet(packet.get(..len).unwrap_or(&packet), len)?;
-                Ok(Progress::Done(Box::new(session)))
-            }
-        }
-    }
-
-    /// Takes what was received of a packet of `len` bytes.
-    fn on_packet(self, packet: &[u8], len: usize) -> Result<ClientSession, Error> {
-        let terms = self.await_ack.on_packet(packet).map_err(|error| match error {
-            HandshakeError::Violation(violation) => Error::Violation(of_length(violation, len)),
-            error => error.into(),
-        })?;
-        let Self { link, config, .. } = self;
-        let shared = Shared::new(link.wire, terms, &config.abort, config.max_in_flight, None);
-        let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
-        let receiver = Receiver::new(link.incoming, Arc::clone(&shared), Role::Client, assembler, config.max_backlog);
-        let sender = Sender::new(link.outgoing, shared);
-        Ok(ClientSession { requests: RequestSender { sender, next_id: 1 }, responses: ResponseReceiver { receiver } })
-    }
-}
+use crate::transport::{Deadline, Link};
+use crate::wire::{BatchBuilder, Header, Method};
 
 /// A client's side of a session.
 #[derive(Debug)]
@@ -121,49 +34,6 @@ pub struct ResponseReceiver {
     receiver: Receiver,
 }
 
-/// A session, whole or half.
-macro_rules! common {
-    ($($half:ty => $shared:expr;)*) => {$(
-        impl $half {
-            /// What was agreed on.
-            #[must_use]
-            pub fn terms(&self) -> &Terms {
-                let shared: fn(&Self) -> &Arc<Shared> = $shared;
-                &shared(self).terms
-            }
-
-            /// Who is at the other end.
-            #[must_use]
-            pub fn peer(&self) -> Peer {
-                let shared: fn(&Self) -> &Arc<Shared> = $shared;
-                shared(self).wire.peer()
-            }
-
-            /// What ends this session from another thread: the one of its configuration.
-            #[must_use]
-            pub fn abort_handle(&self) -> Abort {
-                let shared: fn(&Self) -> &Arc<Shared> = $shared;
-                shared(self).abort.clone()
-            }
-
-            /// How many requests wait for their answers.
-            #[must_use]
-            pub fn in_flight(&self) -> usize {
-                let shared: fn(&Self) -> &Arc<Shared> = $shared;
-                shared(self).in_flight().len()
-            }
-        }
-
-        impl AsFd for $half {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                let shared: fn(&Self) -> &Arc<Shared> = $shared;
-                shared(self).wire.as_fd()
-            }
-        }
-    )*};
-}
-pub(super) use common;
-
 common! {
     ClientSession => |session| session.requests.sender.shared();
     RequestSender => |half| half.sender.shared();
@@ -171,6 +41,16 @@ common! {
 }
 
 impl ClientSession {
+    /// Takes the halves of `link` over.
+    pub(super) fn new(link: Link, terms: Terms, config: &ClientConfig) -> Self {
+        let Link { outgoing, incoming, wire, .. } = link;
+        let shared = Shared::new(wire, terms, &config.abort, config.max_in_flight, None);
+        let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
+        let receiver = Receiver::new(incoming, Arc::clone(&shared), Role::Client, assembler, config.max_backlog);
+        let sender = Sender::new(outgoing, shared);
+        Self { requests: RequestSender { sender, next_id: 1 }, responses: ResponseReceiver { receiver } }
+    }
+
     /// Both halves, for two threads. A request that finds no room then waits for it, and does not receive meanwhile:
     /// the other thread must.
     #[must_use]
@@ -211,6 +91,20 @@ impl ClientSession {
         deadline: Deadline,
     ) -> Result<Ticket, Error> {
         self.requests.send_items(method, items, deadline, Some(&mut self.responses.receiver))
+    }
+
+    /// Sends a batch of at most `max_items` requests that `fill` builds in place, item by item.
+    ///
+    /// # Errors
+    /// As [`send_with`](Self::send_with), and [`Error::EmptyBatch`].
+    pub fn send_batch_with<E>(
+        &mut self,
+        method: Method,
+        max_items: u32,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<Ticket, BuildError<E>> {
+        self.requests.send_built_items(method, max_items, deadline, fill, Some(&mut self.responses.receiver))
     }
 
     /// Sends a request without waiting; see [`RequestSender::try_send`].
@@ -300,6 +194,20 @@ impl RequestSender {
         self.send_items(method, items, deadline, None)
     }
 
+    /// Sends a batch of requests that `fill` builds in place.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send_batch_with`].
+    pub fn send_batch_with<E>(
+        &mut self,
+        method: Method,
+        max_items: u32,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<Ticket, BuildError<E>> {
+        self.send_built_items(method, max_items, deadline, fill, None)
+    }
+
     /// Sends a request without waiting. `None` where there was no room for its beginning: it was not sent.
     ///
     /// Where there is room for a part of it only, it counts as sent, and the rest goes out with
@@ -381,6 +289,24 @@ impl RequestSender {
         sent.map(|((), ticket)| ticket)
     }
 
+    fn send_built_items<E>(
+        &mut self,
+        method: Method,
+        max_items: u32,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+        receiver: Option<&mut Receiver>,
+    ) -> Result<Ticket, BuildError<E>> {
+        let (allowed, items) = (self.terms().request_payload, self.terms().request_items);
+        bounded_items(max_items, Limit::RequestItems, items)?;
+        let (len, count) = self.sender.build_batch(Limit::RequestPayload, allowed, max_items, fill)?;
+        let absorb = self.absorb(receiver);
+        let sent = self.numbered(method, |sender, header| {
+            sender.send_draft(header.with_payload_len(len).with_batch(count), deadline, absorb)
+        });
+        Ok(sent.map(|((), ticket)| ticket)?)
+    }
+
     /// Only while a server may have answers to send does it matter that somebody receives them.
     fn absorb<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
         receiver.filter(|_| !self.sender.shared().in_flight().is_empty())
@@ -429,22 +355,5 @@ impl ResponseReceiver {
     #[must_use]
     pub const fn received(&self) -> u64 {
         self.receiver.received()
-    }
-}
-
-/// A violation in the beginning of a packet of `len` bytes, which knows how long the packet was.
-pub(super) const fn of_length(violation: Violation, len: usize) -> Violation {
-    match violation {
-        Violation::PacketLength { stated, .. } => Violation::PacketLength { stated, found: len },
-        violation => violation,
-    }
-}
-
-/// Items as a header states them.
-pub(super) fn item_count<T>(items: &[T], limit: Limit, allowed: u32) -> Result<u32, Error> {
-    match u32::try_from(items.len()) {
-        Ok(0) => Err(Error::EmptyBatch),
-        Ok(count) if count <= allowed => Ok(count),
-        _ => Err(LimitExceeded { limit, asked: items.len() as u64, allowed: allowed.into() }.into()),
     }
 }

@@ -3,8 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::client::{ClientSession, Connecting};
+use super::client::ClientSession;
 use super::error::Error;
+use super::handshake::Connecting;
 use super::listener::Listener;
 use crate::endpoint::Endpoint;
 use crate::proto::ServerPolicy;

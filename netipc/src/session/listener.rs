@@ -19,8 +19,9 @@ use std::time::Instant;
 
 use super::config::ServerConfig;
 use super::error::Error;
+use super::handshake::{Door, Heard, hear};
 use super::receive::Patience;
-use super::server::{Door, Heard, ServerSession, hear};
+use super::server::ServerSession;
 use crate::endpoint::Endpoint;
 use crate::proto::{Refusal, Violation};
 use crate::sync::Arc;
@@ -164,12 +165,9 @@ impl Listener {
         let deadline = Deadline::after(LOCK_TIMEOUT);
         let (claim, socket) = Claim::take(endpoint, config.queue, &config.abort, deadline)
             .map_err(|error| Error::claim(error, endpoint))?;
-        let listening = Listening::new(socket, &config.abort)?;
-        queue.add(&*listening, LISTENING)?;
-        queue.add(&timer, TIMER)?;
-        Ok(Self {
+        let listener = Self {
             _claim: claim,
-            listening,
+            listening: Listening::new(socket, &config.abort),
             endpoint: endpoint.clone(),
             queue,
             timer,
@@ -179,7 +177,12 @@ impl Listener {
             alarm: None,
             arrivals: VecDeque::new(),
             spare: Some(spare),
-        })
+        };
+        // Whatever fails from here on, the claim is given back before the socket is closed.
+        listener.listening.check()?;
+        listener.queue.add(&*listener.listening, LISTENING)?;
+        listener.queue.add(&listener.timer, TIMER)?;
+        Ok(listener)
     }
 
     /// Where it listens.

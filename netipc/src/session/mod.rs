@@ -51,6 +51,7 @@
 mod client;
 mod config;
 mod error;
+mod handshake;
 mod listener;
 mod message;
 mod receive;
@@ -58,12 +59,13 @@ mod send;
 mod server;
 mod shared;
 
-pub use client::{ClientSession, Connecting, Progress, RequestSender, ResponseReceiver};
+pub use client::{ClientSession, RequestSender, ResponseReceiver};
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{BuildError, Error};
+pub use handshake::{Arriving, Connecting, Met, Progress, in_process};
 pub use listener::{Arrival, Cause, Listener, Rejected};
 pub use message::{Message, OwnedMessage, Ticket};
-pub use server::{Arriving, Met, RequestReceiver, ResponseSender, ServerSession, in_process};
+pub use server::{RequestReceiver, ResponseSender, ServerSession};
 
 pub use bytes::Bytes;
 

@@ -15,7 +15,7 @@ use crate::buf::{Writer, align_up};
 use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
 use crate::sync::Arc;
 use crate::transport::{Deadline, Outgoing, Readiness};
-use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, HEADER_LEN, Header};
+use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, BatchBuilder, HEADER_LEN, Header};
 
 /// Parts that one packet can be gathered from: `IOV_MAX` of Linux, readv(2).
 const MOST_PARTS: usize = 1024;
@@ -107,6 +107,25 @@ impl Sender {
             return Err(Error::from(LimitExceeded { limit, asked, allowed: allowed.into() }).into());
         }
         Ok(u32::try_from(writer.len()).unwrap_or(allowed))
+    }
+
+    /// Builds the payload of a batch of at most `max_items`; its length, and how many items it has.
+    pub(super) fn build_batch<E>(
+        &mut self,
+        limit: Limit,
+        allowed: u32,
+        max_items: u32,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(u32, u32), BuildError<E>> {
+        let mut count = 0;
+        let len = self.build(limit, allowed, |writer| {
+            let mut batch = BatchBuilder::new(writer, max_items);
+            fill(&mut batch)?;
+            // Where it finds no room, the writer tells.
+            count = batch.finish().unwrap_or_default();
+            Ok(())
+        })?;
+        if count == 0 { Err(Error::EmptyBatch.into()) } else { Ok((len, count)) }
     }
 
     /// Sends a batch whose items stay where they are.
@@ -319,5 +338,22 @@ pub(super) fn payload_len(len: u64, limit: Limit, allowed: u32) -> Result<u32, E
     match u32::try_from(len) {
         Ok(stated) if stated <= allowed && len <= (u32::MAX as u64) - HEADER_LEN as u64 => Ok(stated),
         _ => Err(LimitExceeded { limit, asked: len, allowed: allowed.into() }.into()),
+    }
+}
+
+/// Whether a batch may have so many items.
+pub(super) fn bounded_items(items: u32, limit: Limit, allowed: u32) -> Result<(), Error> {
+    if items <= allowed {
+        return Ok(());
+    }
+    Err(LimitExceeded { limit, asked: items.into(), allowed: allowed.into() }.into())
+}
+
+/// Items as a header states them.
+pub(super) fn item_count<T>(items: &[T], limit: Limit, allowed: u32) -> Result<u32, Error> {
+    match u32::try_from(items.len()) {
+        Ok(0) => Err(Error::EmptyBatch),
+        Ok(count) if count <= allowed => Ok(count),
+        _ => Err(LimitExceeded { limit, asked: items.len() as u64, allowed: allowed.into() }.into()),
     }
 }

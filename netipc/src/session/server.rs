@@ -1,172 +1,18 @@
-//! A server's side of a session.
-//!
-//! ```text
-//! Arriving -- meet --> ServerSession -- split --> RequestReceiver, ResponseSender
-//! ```
-
-use core::time::Duration;
-use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd};
+//! A server's side of a session, and its halves.
 
 use bytes::Bytes;
 
-use super::client::{Connecting, common, item_count, of_length};
-use super::config::{ClientConfig, ServerConfig};
+use super::config::ServerConfig;
 use super::error::{BuildError, Error};
-use super::listener::{Cause, Rejected};
 use super::message::{Message, Ticket};
 use super::receive::{Patience, Receiver};
-use super::send::{Sender, batch_len, payload_len};
-use super::shared::{Permit, Shared};
+use super::send::{Sender, batch_len, bounded_items, item_count, payload_len};
+use super::shared::{Permit, Shared, common};
 use crate::buf::Writer;
-use crate::proto::{Answer, Assembler, AwaitHello, Limit, Role, Terms};
-use crate::sync::{Arc, AtomicUsize};
-use crate::sys::Peer;
-use crate::transport::{self, Abort, Deadline, Link, LinkError, Script};
-use crate::wire::{HEADER_LEN, HELLO_LEN, Header, Status};
-
-/// A hello, and one byte more, to see one that is too long.
-const HELLO_ROOM: usize = HEADER_LEN + HELLO_LEN + 1;
-
-/// Who comes in, and under which number.
-#[derive(Debug)]
-pub(super) struct Door {
-    config: Arc<ServerConfig>,
-    taken: Arc<AtomicUsize>,
-    /// The id of the next session. Those who are refused use none up.
-    next_session: u64,
-}
-
-impl Door {
-    pub(super) fn new(config: &ServerConfig) -> Self {
-        Self { config: Arc::new(config.clone()), taken: Arc::default(), next_session: 1 }
-    }
-
-    pub(super) const fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
-    }
-}
-
-/// A client that has connected and has not said hello yet (docs/protocol.md, section 2).
-#[derive(Debug)]
-pub struct Arriving {
-    link: Link,
-    door: Door,
-}
-
-/// How far a handshake has come.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a client is in, out, or neither yet")]
-pub enum Met {
-    /// There is a session.
-    Session(Box<ServerSession>),
-    /// The client was not let in.
-    Rejected(Rejected),
-    /// It has said nothing yet.
-    Waiting(Arriving),
-}
-
-impl AsFd for Arriving {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.link.wire.as_fd()
-    }
-}
-
-impl Arriving {
-    /// Waits for the client's hello, and answers it.
-    ///
-    /// # Errors
-    /// Why the client was not let in.
-    pub fn meet(self, deadline: Deadline) -> Result<ServerSession, Rejected> {
-        let Self { link, mut door } = self;
-        match hear(link, &mut door, Patience::Until(deadline)) {
-            Heard::Session(session) => Ok(*session),
-            Heard::Rejected(rejected) => Err(rejected),
-            Heard::Nothing(link) => Err(Rejected::new(Some(link.wire.peer()), Cause::TimedOut)),
-        }
-    }
-
-    /// Looks for the client's hello, and answers it if there is one.
-    #[must_use]
-    pub fn try_meet(self) -> Met {
-        let Self { link, mut door } = self;
-        match hear(link, &mut door, Patience::Try) {
-            Heard::Session(session) => Met::Session(session),
-            Heard::Rejected(rejected) => Met::Rejected(rejected),
-            Heard::Nothing(link) => Met::Waiting(Self { link, door }),
-        }
-    }
-}
-
-/// What a client has said.
-pub(super) enum Heard {
-    Session(Box<ServerSession>),
-    Rejected(Rejected),
-    Nothing(Link),
-}
-
-/// Listens for the hello on `link`, and answers it.
-pub(super) fn hear(mut link: Link, door: &mut Door, patience: Patience) -> Heard {
-    let peer = link.wire.peer();
-    let rejected = |cause| Heard::Rejected(Rejected::new(Some(peer), cause));
-    let mut packet = [0; HELLO_ROOM];
-    let received = match patience {
-        Patience::Until(deadline) => link.incoming.receive(&mut packet, &mut [], deadline).map(Some),
-        Patience::Try => link.incoming.try_receive(&mut packet, &mut []),
-    };
-    let len = match received {
-        Ok(None) => return Heard::Nothing(link),
-        Ok(Some(len)) => len,
-        Err(error) => return rejected(error.into()),
-    };
-    let config = Arc::clone(&door.config);
-    let policy = config.policy(&link);
-    let hello = packet.get(..len).unwrap_or(&packet);
-    let offer = match AwaitHello::new(&policy).on_packet(hello, || config.allows(&peer)) {
-        Answer::Offer(offer) => offer,
-        Answer::Refuse(refusal) => {
-            // Whether it arrives or not, the client is not served.
-            let _ = answer(&mut link, &refusal.packet());
-            return rejected(Cause::Refused(refusal));
-        }
-        Answer::Close(violation) => return rejected(Cause::Violation(of_length(violation, len))),
-    };
-    let Some(permit) = Permit::take(&door.taken, config.max_sessions) else {
-        let refusal = offer.refuse(Status::LimitExceeded);
-        let _ = answer(&mut link, &refusal.packet());
-        return rejected(Cause::Refused(refusal));
-    };
-    let (terms, ack) = offer.grant(door.next_session);
-    if let Err(error) = answer(&mut link, &ack) {
-        return rejected(error.into());
-    }
-    door.next_session += 1;
-    Heard::Session(Box::new(ServerSession::new(link, terms, &config, permit)))
-}
-
-/// The socket of a client that has only said hello has room for an answer.
-fn answer(link: &mut Link, packet: &[u8]) -> Result<(), LinkError> {
-    link.outgoing.send(&[IoSlice::new(packet)], Deadline::after(Duration::ZERO))
-}
-
-/// Both sides of a session in this process, over a link without sockets that meets the faults of `script`.
-///
-/// The client has sent its hello; [`Arriving::meet`] answers it, and then [`Connecting::finish`] has its answer.
-///
-/// # Errors
-/// [`Error::Closed`] where the script cuts the hello off, [`Error::System`] where there is no file descriptor left.
-pub fn in_process(
-    client: &ClientConfig,
-    server: &ServerConfig,
-    script: &Script,
-) -> Result<(Connecting, Arriving), Error> {
-    /// What sockets have by default on Linux.
-    const PACKET_SIZE: u32 = 212_960;
-    let (ours, theirs) = transport::pair(script, PACKET_SIZE, &client.abort, &server.abort)?;
-    let arriving = Arriving { link: theirs, door: Door::new(server) };
-    let connecting = Connecting::start(ours, client, Deadline::NEVER)?;
-    Ok((connecting, arriving))
-}
+use crate::proto::{Assembler, Limit, Role, Terms};
+use crate::sync::Arc;
+use crate::transport::{Deadline, Link};
+use crate::wire::{BatchBuilder, Header, Status};
 
 /// A server's side of a session.
 #[derive(Debug)]
@@ -194,7 +40,7 @@ common! {
 }
 
 impl ServerSession {
-    fn new(link: Link, terms: Terms, config: &ServerConfig, permit: Permit) -> Self {
+    pub(super) fn new(link: Link, terms: Terms, config: &ServerConfig, permit: Permit) -> Self {
         let Link { outgoing, incoming, wire, .. } = link;
         let shared = Shared::new(wire, terms, &config.abort, config.max_in_flight, Some(permit));
         let assembler = Assembler::new(Role::Server, &terms);
@@ -272,6 +118,20 @@ impl ServerSession {
         deadline: Deadline,
     ) -> Result<(), Error> {
         self.responses.respond_batch(ticket, items, deadline)
+    }
+
+    /// Answers a batch with items that `fill` builds in place; see [`ResponseSender::respond_batch_with`].
+    ///
+    /// # Errors
+    /// As [`ResponseSender::respond_batch_with`].
+    pub fn respond_batch_with<E>(
+        &mut self,
+        ticket: Ticket,
+        max_items: u32,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
+        self.responses.respond_batch_with(ticket, max_items, deadline, fill)
     }
 
     /// Answers a request without waiting; see [`ResponseSender::try_respond`].
@@ -381,6 +241,24 @@ impl ResponseSender {
         let count = item_count(items, Limit::ResponseItems, self.terms().response_items)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
         self.answered(ticket, |sender| sender.send_batch(header, items, deadline, None))
+    }
+
+    /// Answers a batch with at most `max_items` items that `fill` builds in place, in order.
+    ///
+    /// # Errors
+    /// As [`respond_with`](Self::respond_with), and [`Error::EmptyBatch`].
+    pub fn respond_batch_with<E>(
+        &mut self,
+        ticket: Ticket,
+        max_items: u32,
+        deadline: Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
+        let (allowed, items) = (self.terms().response_payload, self.terms().response_items);
+        bounded_items(max_items, Limit::ResponseItems, items)?;
+        let (len, count) = self.sender.build_batch(Limit::ResponsePayload, allowed, max_items, fill)?;
+        let header = header(ticket).with_payload_len(len).with_batch(count);
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not

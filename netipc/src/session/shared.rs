@@ -72,3 +72,46 @@ impl Shared {
         reason
     }
 }
+
+/// What a session and its halves all tell: the part of each that they share.
+macro_rules! common {
+    ($($half:ty => $shared:expr;)*) => {$(
+        impl $half {
+            /// What was agreed on.
+            #[must_use]
+            pub fn terms(&self) -> &$crate::proto::Terms {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                &shared(self).terms
+            }
+
+            /// Who is at the other end.
+            #[must_use]
+            pub fn peer(&self) -> $crate::sys::Peer {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                shared(self).wire.peer()
+            }
+
+            /// What ends this session from another thread: the one of its configuration.
+            #[must_use]
+            pub fn abort_handle(&self) -> $crate::transport::Abort {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                shared(self).abort.clone()
+            }
+
+            /// How many requests wait for their answers.
+            #[must_use]
+            pub fn in_flight(&self) -> usize {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                shared(self).in_flight().len()
+            }
+        }
+
+        impl std::os::fd::AsFd for $half {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                shared(self).wire.as_fd()
+            }
+        }
+    )*};
+}
+pub(super) use common;

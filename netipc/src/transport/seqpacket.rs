@@ -84,12 +84,13 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Over a socket that listens.
-    pub(crate) fn new(socket: Socket, abort: &Abort) -> Result<Arc<Self>, LinkError> {
+    /// Over a socket that listens. Should `abort` have been used, it tells so when it is asked.
+    pub(crate) fn new(socket: Socket, abort: &Abort) -> Arc<Self> {
         let listening = Arc::new(Self { socket, is_aborted: AtomicBool::new(false) });
         let as_target: Weak<dyn Interrupt> = Arc::downgrade(&listening) as _;
-        abort.watch(as_target)?;
-        Ok(listening)
+        // Whoever comes too late to be watched is interrupted at once.
+        let _ = abort.watch(as_target);
+        listening
     }
 
     /// The next client, if one waits.

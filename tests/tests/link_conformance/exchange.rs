@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
-use netipc::session::{Bytes, Error, OwnedMessage, ServerSession, Ticket};
-use netipc::wire::{Method, Status};
+use netipc::session::{
+    BuildError, Bytes, ClientConfig, Error, Limit, LimitExceeded, OwnedMessage, ServerConfig, ServerSession, Ticket,
+};
+use netipc::wire::{BatchError, Method, Status};
 
 use crate::fabric::{Fabric, LARGE, METHOD, payload, roomy_client, roomy_server, soon};
 
@@ -73,6 +75,37 @@ pub fn a_batch_of_more_parts_than_one_call_takes_goes_too(fabric: Fabric) {
     server.respond_batch(ticket, &items, soon()).expect("an answer");
     let answer = client.receive(soon()).expect("an answer");
     assert!(answer.batch().expect("a batch").iter().eq(items.iter().map(Vec::as_slice)));
+}
+
+pub fn batches_are_built_in_place(fabric: Fabric) {
+    let (mut client, mut server) = fabric.pair_of(&ClientConfig::new().max_request_items(4), &ServerConfig::new());
+    let items = [payload(5, 1), payload(0, 2), payload(8, 3)];
+    let ticket = client
+        .send_batch_with(METHOD, 4, soon(), |batch| items.iter().try_for_each(|item| batch.push(item)))
+        .expect("a batch");
+    let (requests, responses) = server.halves();
+    let request = requests.receive(soon()).expect("a batch");
+    let found = request.batch().expect("a batch");
+    assert!(found.iter().eq(items.iter().map(Vec::as_slice)));
+    let answered = responses.respond_batch_with(request.ticket(), 3, soon(), |batch| {
+        found.iter().try_for_each(|item| batch.push_with(|writer| writer.append(&mirrored(item))))
+    });
+    answered.expect("an answer");
+    let answer = client.receive(soon()).expect("an answer");
+    assert_eq!(answer.ticket(), ticket);
+    assert!(answer.batch().expect("a batch").iter().eq(items.iter().map(|item| mirrored(item))));
+
+    let limit = |limit, asked, allowed| BuildError::Session(Error::Limit(LimitExceeded { limit, asked, allowed }));
+    let none = client.send_batch_with(METHOD, 4, soon(), |_| Ok::<(), BatchError>(()));
+    assert_eq!(none, Err(BuildError::Session(Error::EmptyBatch)));
+    let room_for_more = client.send_batch_with(METHOD, 5, soon(), |batch| batch.push(b"x"));
+    assert_eq!(room_for_more, Err(limit(Limit::RequestItems, 5, 4)));
+    let too_long = client.send_batch_with(METHOD, 1, soon(), |batch| batch.push(&[1; 1024]));
+    assert_eq!(too_long, Err(limit(Limit::RequestPayload, 8 + 1024, 1024)));
+    let one_too_many =
+        client.send_batch_with(METHOD, 1, soon(), |batch| batch.push(b"1").and_then(|()| batch.push(b"2")));
+    assert_eq!(one_too_many, Err(BuildError::Build(BatchError::Full { max_items: 1 })));
+    assert_eq!((client.in_flight(), client.send(METHOD, b"on", soon()).map(|ticket| ticket.id())), (0, Ok(2)));
 }
 
 pub fn answers_come_in_any_order_to_their_requests(fabric: Fabric) {

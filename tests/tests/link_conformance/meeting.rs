@@ -33,7 +33,8 @@ pub fn the_peer_is_this_process(fabric: Fabric) {
 }
 
 pub fn each_refusal_is_told_to_both_sides(fabric: Fabric) {
-    let limit = LimitExceeded { limit: Limit::RequestPayload, asked: 1025, allowed: 1024 };
+    let limit = |asked, allowed| Reason::Limit(LimitExceeded { limit: Limit::RequestPayload, asked, allowed });
+    let mib = 1 << 20;
     let (client, server) = (ClientConfig::new, ServerConfig::new);
     let supported = {
         let (client, _server) = fabric.pair_of(&client(), &server());
@@ -43,7 +44,13 @@ pub fn each_refusal_is_told_to_both_sides(fabric: Fabric) {
         (client(), server().auth_token(AuthToken::new(9)), Status::AuthFailed, Reason::Token),
         (client().auth_token(AuthToken::new(9)), server(), Status::AuthFailed, Reason::Token),
         (client(), server().authorize(|_| false), Status::AuthFailed, Reason::NotAuthorized),
-        (client().max_request_payload(1025), server(), Status::LimitExceeded, Reason::Limit(limit)),
+        (client().max_request_payload(mib + 1), server(), Status::LimitExceeded, limit(u64::from(mib) + 1, mib.into())),
+        (
+            client().max_request_payload(1025),
+            server().max_request_payload(1024),
+            Status::LimitExceeded,
+            limit(1025, 1024),
+        ),
         (client().packet_size(32), server(), Status::Incompatible, Reason::PacketSize { offered: 32, supported }),
         (
             client(),
@@ -63,7 +70,7 @@ pub fn each_refusal_is_told_to_both_sides(fabric: Fabric) {
     }
     // What is just within bounds, and shown the token, is let in.
     let token = AuthToken::new(9);
-    let near = client().auth_token(token).max_request_payload(1024).packet_size(33);
+    let near = client().auth_token(token).max_request_payload(mib).packet_size(33);
     let own_uid = rustix::process::geteuid().as_raw();
     let careful = server().auth_token(token).authorize(move |peer| peer.uid == own_uid).max_sessions(1);
     let (mut client, mut server) = fabric.pair_of(&near, &careful);

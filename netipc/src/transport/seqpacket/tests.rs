@@ -204,7 +204,7 @@ fn who_waits_for_clients_is_freed_by_an_abort() {
         let abort = Abort::new();
         let socket = Socket::bind(endpoint.socket_path()).unwrap();
         socket.listen(1).unwrap();
-        let listening = Listening::new(socket, &abort).unwrap();
+        let listening = Listening::new(socket, &abort);
         let queue = EventQueue::new().unwrap();
         queue.add(&*listening, 1).unwrap();
         std::thread::scope(|scope| {
@@ -230,7 +230,7 @@ fn what_is_made_with_a_used_abort_is_ended_at_once() {
     assert_eq!(link(one, Wait::Block, &abort).unwrap_err(), LinkError::Aborted);
     assert!(other.is_hung_up());
     assert_eq!(connect(&endpoint, Wait::Block, &abort, Deadline::NEVER).unwrap_err(), LinkError::Aborted);
-    assert_eq!(Listening::new(listener, &abort).unwrap_err(), LinkError::Aborted);
+    assert_eq!(Listening::new(listener, &abort).accept().unwrap_err(), LinkError::Aborted);
     assert!(Socket::connect(endpoint.socket_path()).is_err());
 }
 

@@ -82,7 +82,7 @@ fn claim_living_path(endpoint: &Endpoint) {
 fn connect_and_accept(endpoint: &Endpoint) {
     let (claim, socket) = take(endpoint).unwrap();
     let abort = Abort::new();
-    let listening = Listening::new(socket, &abort).unwrap();
+    let listening = Listening::new(socket, &abort);
     let no_link = with_descriptors_left(0, || connect(endpoint, Wait::Block, &abort, Deadline::NEVER));
     let Err(LinkError::System(error)) = no_link else { panic!("{no_link:?}") };
     assert_eq!((error.call(), error.errno()), ("socket", libc::EMFILE));

@@ -74,7 +74,7 @@ fn clients_are_accepted(run_dir: &std::path::Path) {
     for wait in WAYS {
         assert!(connect(&endpoint, wait, &Abort::new(), Deadline::after(10 * SHORT)).unwrap().is_none());
     }
-    let listening = Listening::new(socket, &Abort::new()).unwrap();
+    let listening = Listening::new(socket, &Abort::new());
     let queue = EventQueue::new().unwrap();
     queue.add(&*listening, 1).unwrap();
     std::thread::scope(|scope| {
