@@ -13,7 +13,7 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use super::wait::{Adaptive, TRYING};
+use super::wait::Adaptive;
 use super::{Abort, Deadline, Incoming, Interrupt, Link, LinkError, Outgoing, Wait, Wire};
 use crate::endpoint::Endpoint;
 use crate::sync::{Arc, AtomicBool, Ordering, Weak};
@@ -66,7 +66,7 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
     abort.watch(as_target)?;
     let adaptive = match wait {
         Wait::Block => None,
-        Wait::Adaptive => Some(Adaptive::new()),
+        Wait::Adaptive => Some([Adaptive::new(), Adaptive::for_the_rest()]),
     };
     Ok(Link {
         outgoing: Box::new(Sender { shared: Arc::clone(&shared), timeout: None }),
@@ -250,7 +250,8 @@ struct Receiver {
     shared: Arc<Shared>,
     /// `SO_RCVTIMEO`.
     timeout: Option<Duration>,
-    adaptive: Option<Adaptive>,
+    /// For the first packets of messages, and for the others.
+    adaptive: Option<[Adaptive; 2]>,
 }
 
 impl Receiver {
@@ -269,12 +270,18 @@ impl Receiver {
     }
 
     /// Tries for a while.
-    fn keep_trying(&self, head: &mut [u8], body: &mut [u8], start: Instant) -> Result<Option<usize>, LinkError> {
+    fn keep_trying(
+        &self,
+        head: &mut [u8],
+        body: &mut [u8],
+        start: Instant,
+        trying: Duration,
+    ) -> Result<Option<usize>, LinkError> {
         loop {
             if let Some(len) = self.attempt(head, body, Patience::Try)? {
                 return Ok(Some(len));
             }
-            if start.elapsed() >= TRYING {
+            if start.elapsed() >= trying {
                 return Ok(None);
             }
             yield_processor();
@@ -304,23 +311,25 @@ impl Receiver {
 impl Incoming for Receiver {
     fn receive(&mut self, head: &mut [u8], body: &mut [u8], deadline: Deadline) -> Result<usize, LinkError> {
         self.shared.check()?;
+        // A body apart from its head is the rest of a message.
+        let slot = usize::from(!body.is_empty());
         let Some(mut adaptive) = self.adaptive.take() else { return self.block(head, body, deadline) };
         let start = Instant::now();
-        let received = if adaptive.is_trying() {
-            match self.keep_trying(head, body, start) {
+        let received = if adaptive[slot].is_trying() {
+            match self.keep_trying(head, body, start, adaptive[slot].trying()) {
                 Ok(Some(len)) => {
-                    adaptive.found(start.elapsed());
+                    adaptive[slot].found(start.elapsed());
                     Ok(len)
                 }
                 Ok(None) => {
-                    adaptive.missed();
+                    adaptive[slot].missed();
                     self.block(head, body, deadline)
                 }
                 Err(error) => Err(error),
             }
         } else {
             let received = self.block(head, body, deadline);
-            adaptive.blocked(start.elapsed());
+            adaptive[slot].blocked(start.elapsed());
             received
         };
         self.adaptive = Some(adaptive);

@@ -77,9 +77,11 @@ pub enum Wait {
     Adaptive,
 }
 
-/// How long to go on trying before sleeping.
-pub(super) const TRYING: Duration = Duration::from_micros(50);
-/// An answer that comes sooner was worth the trying: being woken takes longer.
+/// How long to go on trying for a message before sleeping.
+const TRYING: Duration = Duration::from_micros(50);
+/// The same, for the rest of a message: the peer may have to be woken, and has to copy a packet.
+const TRYING_FOR_THE_REST: Duration = Duration::from_micros(100);
+/// A message that comes sooner was worth the trying: being woken takes longer.
 const QUICK: Duration = Duration::from_micros(20);
 /// A blocking wait shorter than this may have been nothing but two wake-ups, of the peer and of this thread.
 const TWO_WAKES: Duration = Duration::from_micros(120);
@@ -94,6 +96,10 @@ const LONGEST_REST: u32 = 4096;
 /// Whether it is worth while to try again and again.
 #[derive(Debug)]
 pub(super) struct Adaptive {
+    /// How long to go on trying.
+    trying: Duration,
+    /// What comes sooner was worth the trying.
+    quick: Duration,
     /// Late answers that are still put up with.
     credit: u32,
     /// Waits until the next trial.
@@ -103,8 +109,19 @@ pub(super) struct Adaptive {
 }
 
 impl Adaptive {
+    /// For messages.
     pub(super) const fn new() -> Self {
-        Self { credit: TRIAL, rest: 0, next_rest: REST }
+        Self { trying: TRYING, quick: QUICK, credit: TRIAL, rest: 0, next_rest: REST }
+    }
+
+    /// For the rest of a message, which the peer is busy sending.
+    pub(super) const fn for_the_rest() -> Self {
+        Self { trying: TRYING_FOR_THE_REST, quick: TRYING_FOR_THE_REST, ..Self::new() }
+    }
+
+    /// How long to go on trying before sleeping.
+    pub(super) const fn trying(&self) -> Duration {
+        self.trying
     }
 
     pub(super) const fn is_trying(&self) -> bool {
@@ -113,7 +130,7 @@ impl Adaptive {
 
     /// Trying found a message after this time.
     pub(super) const fn found(&mut self, after: Duration) {
-        if after.as_nanos() <= QUICK.as_nanos() {
+        if after.as_nanos() <= self.quick.as_nanos() {
             self.credit = PATIENCE;
             self.next_rest = REST;
         } else {
@@ -219,6 +236,16 @@ mod tests {
         }
         adaptive.blocked(LATE);
         assert!(adaptive.is_trying());
+    }
+
+    #[test]
+    fn the_rest_of_a_message_may_take_longer_than_its_beginning() {
+        let (mut first, mut rest) = (Adaptive::new(), Adaptive::for_the_rest());
+        for _ in 0..100 {
+            first.found(LATE);
+            rest.found(LATE);
+        }
+        assert_eq!((first.is_trying(), rest.is_trying()), (false, true));
     }
 
     #[test]
