@@ -73,6 +73,6 @@ pub use netipc_derive::WireMessage;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../../docs/guide.md")]
 pub struct Guide;
