@@ -5,24 +5,19 @@
 //! anything of the item count, the id and the flags of a control message's header, which deployed peers do not check
 //! either.
 
+use super::control::{self, HELLO, HELLO_ACK};
 use super::negotiate::{ServerPolicy, Terms, decide};
 use super::refusal::{Reason, Refusal};
 use super::violation::Violation;
-use crate::buf::Writer;
 use crate::wire::{
     Control, HEADER_LEN, HELLO_ACK_LEN, HELLO_LEN, Header, Hello, HelloAck, Kind, Profiles, Rule, Status, VERSION,
     WireError,
 };
 
-/// [`HELLO_LEN`] as it stands in a header.
-const HELLO: u32 = 44;
-/// [`HELLO_ACK_LEN`] as it stands in a header.
-pub(super) const HELLO_ACK: u32 = 48;
-
 /// Starts a handshake as its client: the packet to send, and the state that awaits the answer to it (docs/protocol.md,
 /// section 2).
 pub fn greet(hello: Hello) -> ([u8; HEADER_LEN + HELLO_LEN], AwaitAck) {
-    let packet = join(&Header::control(Control::Hello, HELLO), &hello.encode());
+    let packet = control::hello(&hello);
     let wait = AwaitAck {
         supported: hello.supported_profiles,
         request_payload: hello.max_request_payload,
@@ -202,17 +197,8 @@ impl Offer<'_> {
     #[must_use]
     pub fn grant(self, session_id: u64) -> (Terms, [u8; HEADER_LEN + HELLO_ACK_LEN]) {
         let ack = HelloAck { session_id, ..self.ack };
-        (Terms::of(&ack), join(&Header::control(Control::HelloAck, HELLO_ACK), &ack.encode()))
+        (Terms::of(&ack), control::hello_ack(Status::Ok, &ack))
     }
-}
-
-/// A packet of one header and its payload.
-pub(super) fn join<const N: usize>(header: &Header, payload: &[u8]) -> [u8; N] {
-    let mut packet = [0; N];
-    let mut writer = Writer::new(&mut packet);
-    writer.append(&header.encode());
-    writer.append(payload);
-    packet
 }
 
 /// A client tells a server of another version from one that is broken.

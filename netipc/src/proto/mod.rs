@@ -16,6 +16,7 @@
 //! both     Header -> Splitter -> packets ~~~~> Assembler -> Header     (the payload's bytes pass by its side)
 //! ```
 
+mod control;
 mod fragment;
 mod handshake;
 mod inflight;

@@ -6,8 +6,8 @@
 use core::fmt;
 
 use super::LimitExceeded;
-use super::handshake::{HELLO_ACK, join};
-use crate::wire::{Control, HEADER_LEN, HELLO_ACK_LEN, Header, HelloAck, Profiles, Rule, Status, WireError};
+use super::control;
+use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, HelloAck, Profiles, Rule, Status, WireError};
 
 /// Why a server refuses a client (docs/protocol.md, section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +98,7 @@ impl Refusal {
     /// A hello-ack whose header has the status, and whose payload is a layout version and zeros.
     #[must_use]
     pub fn packet(&self) -> [u8; HEADER_LEN + HELLO_ACK_LEN] {
-        let header = Header::control(Control::HelloAck, HELLO_ACK).with_status(self.status());
-        join(&header, &HelloAck::refusal().encode())
+        control::hello_ack(self.status(), &HelloAck::refusal())
     }
 }
 

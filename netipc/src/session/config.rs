@@ -3,15 +3,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::client::ClientSession;
-use super::error::Error;
-use super::handshake::Connecting;
-use super::listener::Listener;
-use crate::endpoint::Endpoint;
 use crate::proto::ServerPolicy;
 use crate::sync::Arc;
 use crate::sys::Peer;
-use crate::transport::{self, Abort, Deadline, Link, Wait};
+use crate::transport::{Abort, Link, Wait};
 use crate::wire::{AuthToken, Hello, Profiles};
 
 /// Payload limits where none is configured, in bytes.
@@ -137,26 +132,6 @@ impl ClientConfig {
     #[must_use]
     pub fn abort(self, abort: &Abort) -> Self {
         Self { abort: abort.clone(), ..self }
-    }
-
-    /// Connects, and shakes hands.
-    ///
-    /// # Errors
-    /// [`Error::System`] where nobody listens, [`Error::Refused`], [`Error::Incompatible`] or [`Error::Violation`] for what
-    /// the server answers, [`Error::Closed`] where it does not, [`Error::TimedOut`], [`Error::Aborted`].
-    pub fn connect(&self, endpoint: &Endpoint, deadline: Deadline) -> Result<ClientSession, Error> {
-        let link = transport::connect(endpoint, self.wait, &self.abort, deadline)?.ok_or(Error::TimedOut)?;
-        Connecting::start(link, self, deadline)?.finish(deadline)
-    }
-
-    /// Connects without waiting, and sends the hello. `None` where the server's queue is full; try again later.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect), as far as it comes.
-    pub fn try_connect(&self, endpoint: &Endpoint) -> Result<Option<Connecting>, Error> {
-        let now = Deadline::after(Duration::ZERO);
-        let Some(link) = transport::connect(endpoint, self.wait, &self.abort, now)? else { return Ok(None) };
-        Connecting::start(link, self, now).map(Some)
     }
 
     /// The proposal for this link.
@@ -311,15 +286,6 @@ impl ServerConfig {
     #[must_use]
     pub fn abort(self, abort: &Abort) -> Self {
         Self { abort: abort.clone(), ..self }
-    }
-
-    /// Listens at `endpoint`, whose run directory must exist. A socket of a dead server is taken over.
-    ///
-    /// # Errors
-    /// [`Error::InUse`], [`Error::System`], [`Error::Aborted`]; [`Error::TimedOut`] where somebody holds the lock of the
-    /// run directory for more than five seconds.
-    pub fn listen(&self, endpoint: &Endpoint) -> Result<Listener, Error> {
-        Listener::bind(endpoint, self)
     }
 
     /// What is granted on this link.

@@ -14,15 +14,38 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::client::ClientSession;
 use super::config::{ClientConfig, ServerConfig};
 use super::error::Error;
-use super::listener::{Cause, Rejected};
 use super::receive::Patience;
+use super::rejected::{Cause, Rejected};
 use super::server::ServerSession;
 use super::shared::Permit;
+use crate::endpoint::Endpoint;
 use crate::proto::{Answer, AwaitAck, AwaitHello, HandshakeError, Violation, greet};
 use crate::sync::{Arc, AtomicUsize};
 use crate::sys::Peer;
 use crate::transport::{self, Deadline, Link, LinkError, Script};
 use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, HELLO_LEN, Status};
+
+impl ClientConfig {
+    /// Connects, and shakes hands.
+    ///
+    /// # Errors
+    /// [`Error::System`] where nobody listens, [`Error::Refused`], [`Error::Incompatible`] or [`Error::Violation`] for what
+    /// the server answers, [`Error::Closed`] where it does not, [`Error::TimedOut`], [`Error::Aborted`].
+    pub fn connect(&self, endpoint: &Endpoint, deadline: Deadline) -> Result<ClientSession, Error> {
+        let link = transport::connect(endpoint, self.wait, &self.abort, deadline)?.ok_or(Error::TimedOut)?;
+        Connecting::start(link, self, deadline)?.finish(deadline)
+    }
+
+    /// Connects without waiting, and sends the hello. `None` where the server's queue is full; try again later.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), as far as it comes.
+    pub fn try_connect(&self, endpoint: &Endpoint) -> Result<Option<Connecting>, Error> {
+        let now = Deadline::after(Duration::ZERO);
+        let Some(link) = transport::connect(endpoint, self.wait, &self.abort, now)? else { return Ok(None) };
+        Connecting::start(link, self, now).map(Some)
+    }
+}
 
 /// An answer to a hello, and one byte more, to see one that is too long.
 const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;

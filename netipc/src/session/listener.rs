@@ -11,7 +11,6 @@
 //!                                  arriving -----------------'
 //! ```
 
-use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,9 +20,9 @@ use super::config::ServerConfig;
 use super::error::Error;
 use super::handshake::{Door, Heard, hear};
 use super::receive::Patience;
+use super::rejected::{Cause, Rejected};
 use super::server::ServerSession;
 use crate::endpoint::Endpoint;
-use crate::proto::{Refusal, Violation};
 use crate::sync::Arc;
 use crate::sys::{Event, EventQueue, Peer, Signal, SystemError, Timer};
 use crate::transport::{Abort, Claim, Deadline, Link, LinkError, Listening, link};
@@ -37,81 +36,6 @@ const AT_A_TIME: usize = 16;
 const LISTENING: Event = 0;
 const TIMER: Event = 1;
 const FIRST_CLIENT: Event = 2;
-
-/// Why a client was not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
-    /// It was told so (docs/protocol.md, section 2).
-    #[error("{0}")]
-    Refused(Refusal),
-    /// What it sent is no hello, so it was not answered.
-    #[error("protocol violation: {0}")]
-    Violation(Violation),
-    /// It closed the connection.
-    #[error("it closed the connection")]
-    Closed,
-    /// It did not say hello in time.
-    #[error("it said nothing in time")]
-    TimedOut,
-    /// It had been silent for the longest time when too many were.
-    #[error("too many clients were silent")]
-    Crowded,
-    /// The server was aborted.
-    #[error("aborted")]
-    Aborted,
-    /// There was no file descriptor, or other resource, for it.
-    #[error(transparent)]
-    System(SystemError),
-}
-
-impl From<LinkError> for Cause {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Closed => Self::Closed,
-            LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
-            LinkError::TimedOut => Self::TimedOut,
-            LinkError::Aborted => Self::Aborted,
-            LinkError::System(error) => Self::System(error),
-        }
-    }
-}
-
-/// A client that was not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rejected {
-    peer: Option<Peer>,
-    cause: Cause,
-}
-
-impl Rejected {
-    pub(super) const fn new(peer: Option<Peer>, cause: Cause) -> Self {
-        Self { peer, cause }
-    }
-
-    /// Who it was, if it could be found out.
-    #[must_use]
-    pub const fn peer(&self) -> Option<Peer> {
-        self.peer
-    }
-
-    /// Why.
-    #[must_use]
-    pub const fn cause(&self) -> &Cause {
-        &self.cause
-    }
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.peer.and_then(|peer| peer.pid) {
-            Some(pid) => write!(f, "a client (pid {pid}) was not let in: {}", self.cause),
-            None => write!(f, "a client was not let in: {}", self.cause),
-        }
-    }
-}
-
-impl core::error::Error for Rejected {}
 
 /// What comes of a client.
 #[derive(Debug)]
@@ -150,6 +74,17 @@ pub struct Listener {
     arrivals: VecDeque<Arrival>,
     /// Given up for a moment to accept, and turn away, a client for whom there is no descriptor.
     spare: Option<Signal>,
+}
+
+impl ServerConfig {
+    /// Listens at `endpoint`, whose run directory must exist. A socket of a dead server is taken over.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::System`], [`Error::Aborted`]; [`Error::TimedOut`] where somebody holds the lock of the
+    /// run directory for more than five seconds.
+    pub fn listen(&self, endpoint: &Endpoint) -> Result<Listener, Error> {
+        Listener::bind(endpoint, self)
+    }
 }
 
 impl AsFd for Listener {

@@ -48,6 +48,7 @@
 //! | [`Error::TimedOut`] on receiving | the session goes on, also in the middle of a message |
 //! | [`Error::TimedOut`], [`Limit::Backlog`] on sending | it goes on if nothing of the message had been sent; else it ends: [`Error::Unfinished`] |
 
+mod buffer;
 mod client;
 mod config;
 mod error;
@@ -55,6 +56,7 @@ mod handshake;
 mod listener;
 mod message;
 mod receive;
+mod rejected;
 mod send;
 mod server;
 mod shared;
@@ -63,8 +65,9 @@ pub use client::{ClientSession, RequestSender, ResponseReceiver};
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{BuildError, Error};
 pub use handshake::{Arriving, Connecting, Met, Progress, in_process};
-pub use listener::{Arrival, Cause, Listener, Rejected};
+pub use listener::{Arrival, Listener};
 pub use message::{Message, OwnedMessage, Ticket};
+pub use rejected::{Cause, Rejected};
 pub use server::{RequestReceiver, ResponseSender, ServerSession};
 
 pub use bytes::Bytes;
