@@ -31,6 +31,7 @@ macro_rules! over {
                 exchange: batches_go_both_ways,
                 exchange: a_batch_of_more_parts_than_one_call_takes_goes_too,
                 exchange: batches_are_built_in_place,
+                exchange: batches_and_statuses_go_without_waiting_too,
                 exchange: answers_come_in_any_order_to_their_requests,
                 exchange: tickets_count_from_one_and_name_the_method,
                 exchange: a_status_comes_without_a_payload,

@@ -6,7 +6,7 @@ use super::config::ClientConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::{Patience, Receiver};
-use super::send::{Sender, batch_len, bounded_items, item_count, payload_len};
+use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
 use super::shared::{Shared, common};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role, Terms};
@@ -115,6 +115,14 @@ impl ClientSession {
         self.requests.try_send(method, payload)
     }
 
+    /// Sends a batch of requests without waiting; see [`RequestSender::try_send_batch`].
+    ///
+    /// # Errors
+    /// As [`RequestSender::try_send_batch`].
+    pub fn try_send_batch(&mut self, method: Method, items: u32, payload: Bytes) -> Result<Option<Ticket>, Error> {
+        self.requests.try_send_batch(method, items, payload)
+    }
+
     /// Sends on what [`try_send`](Self::try_send) has begun; whether nothing is left of it.
     ///
     /// # Errors
@@ -217,13 +225,17 @@ impl RequestSender {
     /// As [`ClientSession::send`].
     pub fn try_send(&mut self, method: Method, payload: Bytes) -> Result<Option<Ticket>, Error> {
         let len = self.payload_len(payload.len() as u64)?;
-        let (sent, ticket) =
-            self.numbered(method, |sender, header| sender.try_send(header.with_payload_len(len), payload))?;
-        if !sent {
-            self.sender.shared().in_flight().remove(ticket.id());
-            self.next_id = ticket.id();
-        }
-        Ok(sent.then_some(ticket))
+        self.try_numbered(method, |header| header.with_payload_len(len), payload)
+    }
+
+    /// The same for a batch of so many requests, whose payload a [`BatchBuilder`] has made.
+    ///
+    /// # Errors
+    /// As [`ClientSession::send_batch`], and [`Error::Malformed`] for a payload that is none.
+    pub fn try_send_batch(&mut self, method: Method, items: u32, payload: Bytes) -> Result<Option<Ticket>, Error> {
+        let len = self.payload_len(payload.len() as u64)?;
+        check_items(items, &payload, Limit::RequestItems, self.terms().request_items)?;
+        self.try_numbered(method, |header| header.with_payload_len(len).with_batch(items), payload)
     }
 
     /// Sends on what [`try_send`](Self::try_send) has begun; whether nothing is left of it.
@@ -310,6 +322,21 @@ impl RequestSender {
     /// Only while a server may have answers to send does it matter that somebody receives them.
     fn absorb<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
         receiver.filter(|_| !self.sender.shared().in_flight().is_empty())
+    }
+
+    /// Begins to send under the next id, if there is room.
+    fn try_numbered(
+        &mut self,
+        method: Method,
+        header: impl FnOnce(Header) -> Header,
+        payload: Bytes,
+    ) -> Result<Option<Ticket>, Error> {
+        let (sent, ticket) = self.numbered(method, |sender, request| sender.try_send(header(request), payload))?;
+        if !sent {
+            self.sender.shared().in_flight().remove(ticket.id());
+            self.next_id = ticket.id();
+        }
+        Ok(sent.then_some(ticket))
     }
 
     /// Sends under the next id, which waits for its answer from then on; not if it was not sent.

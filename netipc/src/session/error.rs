@@ -55,6 +55,9 @@ pub enum Error {
         /// The id of the ticket.
         id: u64,
     },
+    /// The payload of a batch that was to be sent is none (docs/protocol.md, section 1.3).
+    #[error("not sent: {0}")]
+    Malformed(WireError),
     /// A batch has at least one item (docs/protocol.md, section 1.3).
     #[error("a batch without items cannot be sent")]
     EmptyBatch,

@@ -15,7 +15,7 @@ use crate::buf::{Writer, align_up};
 use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
 use crate::sync::Arc;
 use crate::transport::{Deadline, Outgoing, Readiness};
-use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, BatchBuilder, HEADER_LEN, Header};
+use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, Batch, BatchBuilder, HEADER_LEN, Header};
 
 /// Parts that one packet can be gathered from: `IOV_MAX` of Linux, readv(2).
 const MOST_PARTS: usize = 1024;
@@ -356,4 +356,13 @@ pub(super) fn item_count<T>(items: &[T], limit: Limit, allowed: u32) -> Result<u
         Ok(count) if count <= allowed => Ok(count),
         _ => Err(LimitExceeded { limit, asked: items.len() as u64, allowed: allowed.into() }.into()),
     }
+}
+
+/// Whether `payload` is that of a batch of so many items.
+pub(super) fn check_items(items: u32, payload: &[u8], limit: Limit, allowed: u32) -> Result<(), Error> {
+    if items == 0 {
+        return Err(Error::EmptyBatch);
+    }
+    bounded_items(items, limit, allowed)?;
+    Batch::parse(payload, items).map(drop).map_err(Error::Malformed)
 }

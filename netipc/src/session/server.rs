@@ -6,7 +6,7 @@ use super::config::ServerConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::{Patience, Receiver};
-use super::send::{Sender, batch_len, bounded_items, item_count, payload_len};
+use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
 use super::shared::{Permit, Shared, common};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role, Terms};
@@ -142,6 +142,22 @@ impl ServerSession {
         self.responses.try_respond(ticket, payload)
     }
 
+    /// Answers a request with nothing but a status, without waiting; see [`ResponseSender::try_respond_status`].
+    ///
+    /// # Errors
+    /// As [`ResponseSender::respond`].
+    pub fn try_respond_status(&mut self, ticket: Ticket, status: Status) -> Result<bool, Error> {
+        self.responses.try_respond_status(ticket, status)
+    }
+
+    /// Answers a batch without waiting; see [`ResponseSender::try_respond_batch`].
+    ///
+    /// # Errors
+    /// As [`ResponseSender::try_respond_batch`].
+    pub fn try_respond_batch(&mut self, ticket: Ticket, items: u32, payload: Bytes) -> Result<bool, Error> {
+        self.responses.try_respond_batch(ticket, items, payload)
+    }
+
     /// Sends on what [`try_respond`](Self::try_respond) has begun; whether nothing is left of it.
     ///
     /// # Errors
@@ -271,11 +287,25 @@ impl ResponseSender {
     /// As [`respond`](Self::respond).
     pub fn try_respond(&mut self, ticket: Ticket, payload: Bytes) -> Result<bool, Error> {
         let header = header(ticket).with_payload_len(self.payload_len(payload.len() as u64)?);
-        let sent = self.answered(ticket, |sender| sender.try_send(header, payload))?;
-        if !sent {
-            self.wait_again(ticket);
-        }
-        Ok(sent)
+        self.try_answered(ticket, header, payload)
+    }
+
+    /// The same with nothing but a status (docs/protocol.md, section 1.2).
+    ///
+    /// # Errors
+    /// As [`respond`](Self::respond).
+    pub fn try_respond_status(&mut self, ticket: Ticket, status: Status) -> Result<bool, Error> {
+        self.try_answered(ticket, header(ticket).with_status(status), Bytes::new())
+    }
+
+    /// The same for the answer to a batch, whose payload a [`BatchBuilder`] has made.
+    ///
+    /// # Errors
+    /// As [`respond_batch`](Self::respond_batch), and [`Error::Malformed`] for a payload that is none.
+    pub fn try_respond_batch(&mut self, ticket: Ticket, items: u32, payload: Bytes) -> Result<bool, Error> {
+        let len = self.payload_len(payload.len() as u64)?;
+        check_items(items, &payload, Limit::ResponseItems, self.terms().response_items)?;
+        self.try_answered(ticket, header(ticket).with_payload_len(len).with_batch(items), payload)
     }
 
     /// Sends on what [`try_respond`](Self::try_respond) has begun; whether nothing is left of it.
@@ -294,6 +324,15 @@ impl ResponseSender {
 
     fn payload_len(&self, len: u64) -> Result<u32, Error> {
         payload_len(len, Limit::ResponsePayload, self.terms().response_payload)
+    }
+
+    /// Begins to send the answer to a request, if there is room.
+    fn try_answered(&mut self, ticket: Ticket, header: Header, payload: Bytes) -> Result<bool, Error> {
+        let sent = self.answered(ticket, |sender| sender.try_send(header, payload))?;
+        if !sent {
+            self.wait_again(ticket);
+        }
+        Ok(sent)
     }
 
     /// Sends the answer to a request, which does not wait for one from then on; it does again if that was not sent.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
+use netipc::buf::Writer;
 use netipc::session::{
     BuildError, Bytes, ClientConfig, Error, Limit, LimitExceeded, OwnedMessage, ServerConfig, ServerSession, Ticket,
 };
-use netipc::wire::{BatchError, Method, Status};
+use netipc::wire::{BatchBuilder, BatchError, Method, Status};
 
 use crate::fabric::{Fabric, LARGE, METHOD, payload, roomy_client, roomy_server, soon};
 
@@ -106,6 +107,42 @@ pub fn batches_are_built_in_place(fabric: Fabric) {
         client.send_batch_with(METHOD, 1, soon(), |batch| batch.push(b"1").and_then(|()| batch.push(b"2")));
     assert_eq!(one_too_many, Err(BuildError::Build(BatchError::Full { max_items: 1 })));
     assert_eq!((client.in_flight(), client.send(METHOD, b"on", soon()).map(|ticket| ticket.id())), (0, Ok(2)));
+}
+
+pub fn batches_and_statuses_go_without_waiting_too(fabric: Fabric) {
+    let (mut client, mut server) = fabric.pair_of(&ClientConfig::new().max_request_items(2), &ServerConfig::new());
+    let built = |items: &[&[u8]]| {
+        let mut bytes = vec![0; 256];
+        let mut writer = Writer::new(&mut bytes);
+        let mut batch = BatchBuilder::new(&mut writer, 2);
+        items.iter().try_for_each(|item| batch.push(item)).expect("room");
+        batch.finish().expect("room");
+        let len = writer.len();
+        bytes.truncate(len);
+        Bytes::from(bytes)
+    };
+    let payload = built(&[b"one", b"two"]);
+    assert_eq!(client.try_send_batch(METHOD, 0, payload.clone()), Err(Error::EmptyBatch));
+    let limit = |limit| Err(Error::Limit(LimitExceeded { limit, asked: 3, allowed: 2 }));
+    assert_eq!(client.try_send_batch(METHOD, 3, payload.clone()), limit(Limit::RequestItems));
+    let malformed = client.try_send_batch(METHOD, 2, Bytes::from_static(b"no directory"));
+    assert!(matches!(malformed, Err(Error::Malformed(_))), "{malformed:?}");
+    let ticket = client.try_send_batch(METHOD, 2, payload.clone()).expect("a batch").expect("room");
+    let request = server.receive(soon()).expect("a batch");
+    assert!(request.batch().expect("a batch").iter().eq([b"one", b"two"]));
+    assert_eq!(
+        server.try_respond_batch(ticket, 3, payload),
+        limit(Limit::ResponseItems).map(|_: Option<Ticket>| false)
+    );
+    assert_eq!(server.try_respond_batch(ticket, 2, built(&[b"1", b"2"])), Ok(true));
+    assert!(client.receive(soon()).expect("an answer").batch().expect("a batch").iter().eq([b"1", b"2"]));
+
+    let ticket = client.try_send(METHOD, Bytes::new()).expect("a request").expect("room");
+    server.receive(soon()).expect("a request");
+    assert_eq!(server.try_respond_status(ticket, Status::Unsupported), Ok(true));
+    assert_eq!(server.try_respond_status(ticket, Status::Unsupported), Err(Error::NotInFlight { id: ticket.id() }));
+    let answer = client.receive(soon()).expect("an answer");
+    assert_eq!((answer.ticket(), answer.status(), answer.payload()), (ticket, Status::Unsupported, &[][..]));
 }
 
 pub fn answers_come_in_any_order_to_their_requests(fabric: Fabric) {
