@@ -4,6 +4,8 @@
 //! its id, its batch directory. It refuses to copy payloads: the first packet is received where the message will stand,
 //! and the body of every other one right behind it.
 
+use core::fmt;
+use core::mem;
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
@@ -20,22 +22,31 @@ use crate::wire::{HEADER_LEN, Header};
 const KEPT_MESSAGES: usize = 4;
 const KEPT_BYTES: usize = 1 << 20;
 
-/// Packets that a call takes which are there when its deadline has passed. A message of ours has fewer, and a peer that
-/// always has one more ready gains next to no time by it.
+/// Packets that a call takes which does not wait, or whose deadline has passed. A message of ours has fewer, and a peer
+/// that always has one more ready gains next to no time by it.
 const LATE_PACKETS: usize = 512;
 
 /// What a message is received into: 32 bytes of header, and the payload.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Buffer {
     /// All of it is initialised, and handed out as it is: received bytes overwrite it.
     bytes: BytesMut,
     /// Whether parts of it have been given away.
     is_shared: bool,
+    /// Once it is shared, messages of many packets that it has no room for stand in a buffer of their own: a small one
+    /// that is kept should not hold the memory of a large one. This is whichever of both is not in use.
+    other: BytesMut,
+    /// Whether the one in use is that of its own.
+    is_apart: bool,
 }
 
 impl Buffer {
     /// The first `len` bytes, whatever they hold.
     fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.is_apart {
+            mem::swap(&mut self.bytes, &mut self.other);
+            self.is_apart = false;
+        }
         if self.bytes.len() < len {
             self.replace(len);
         }
@@ -58,12 +69,19 @@ impl Buffer {
     /// Makes the buffer `len` bytes long and keeps the first `kept`.
     fn extend(&mut self, len: usize, kept: usize) {
         if self.bytes.len() < len {
-            // Zeroed memory comes untouched from the kernel; growing in place would write all of it.
-            let mut longer = BytesMut::zeroed(len);
+            let mut longer = mem::take(&mut self.other);
+            if !(len..=len.saturating_mul(KEPT_MESSAGES)).contains(&longer.len()) {
+                // Zeroed memory comes untouched from the kernel; growing in place would write all of it.
+                longer = BytesMut::zeroed(len);
+            }
             if let (Some(to), Some(from)) = (longer.get_mut(..kept), self.bytes.get(..kept)) {
                 to.copy_from_slice(from);
             }
-            self.bytes = longer;
+            let shorter = mem::replace(&mut self.bytes, longer);
+            if self.is_shared {
+                self.other = shorter;
+                self.is_apart = true;
+            }
         }
     }
 
@@ -98,7 +116,6 @@ pub(super) enum Patience {
     Try,
 }
 
-#[derive(Debug)]
 pub(super) struct Receiver {
     incoming: Box<dyn Incoming>,
     shared: Arc<Shared>,
@@ -112,6 +129,16 @@ pub(super) struct Receiver {
     popped: Bytes,
     max_backlog: usize,
     received: u64,
+}
+
+/// What was received is for nobody's log, and may be large.
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("shared", &self.shared)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Receiver {
@@ -153,7 +180,7 @@ impl Receiver {
     /// The next message; `None` only where the call does not wait.
     pub(super) fn receive(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
         if let Some(message) = self.inbox.pop_front() {
-            self.inbox_bytes -= message.payload().len();
+            self.inbox_bytes -= message_len(message.header());
             return Ok(Some(Message::kept(message, &mut self.popped)));
         }
         let header = self.assemble(patience)?;
@@ -168,7 +195,8 @@ impl Receiver {
         }
         let Some(header) = self.assemble(Patience::Try)? else { return Ok(false) };
         let message = Message::in_buffer(header, &mut self.buffer).keep();
-        self.inbox_bytes += message.payload().len();
+        // An empty one takes room too.
+        self.inbox_bytes += message_len(message.header());
         self.inbox.push_back(message);
         Ok(true)
     }
@@ -208,11 +236,13 @@ impl Receiver {
                         Next::First { .. } => 0,
                     };
                     self.buffer.extend(message_len(&header), kept);
-                    if matches!(patience, Patience::Until(deadline) if deadline.has_passed()) {
-                        late += 1;
-                        if late > LATE_PACKETS {
-                            return Err(Error::TimedOut);
-                        }
+                    let is_late = match patience {
+                        Patience::Until(deadline) => deadline.has_passed(),
+                        Patience::Try => true,
+                    };
+                    late += usize::from(is_late);
+                    if late > LATE_PACKETS {
+                        return if let Patience::Try = patience { Ok(None) } else { Err(Error::TimedOut) };
                     }
                 }
                 Step::Complete(header) => return self.complete(header).map(Some),
@@ -266,5 +296,86 @@ fn packet(
     match patience {
         Patience::Until(deadline) => incoming.receive(head, body, deadline).map(Some),
         Patience::Try => incoming.try_receive(head, body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Buffer, LATE_PACKETS};
+    use crate::session::{ClientConfig, Deadline, Script, ServerConfig, in_process};
+    use crate::wire::{HEADER_LEN, Header, Method};
+
+    const ROOM: usize = HEADER_LEN + 100;
+
+    fn received(buffer: &mut Buffer, len: u32, byte: u8) -> Header {
+        let header = Header::request(Method::new(1), 1, len);
+        let len = len as usize;
+        buffer.room(ROOM).fill(byte);
+        if HEADER_LEN + len > ROOM {
+            buffer.extend(HEADER_LEN + len, ROOM);
+            buffer.body(ROOM - HEADER_LEN, HEADER_LEN + len - ROOM).fill(byte);
+        }
+        assert_eq!(buffer.payload(&header), vec![byte; len]);
+        header
+    }
+
+    #[test]
+    fn who_does_not_wait_takes_so_many_packets_at_a_time_only() {
+        let (connecting, arriving) =
+            in_process(&ClientConfig::new().packet_size(33), &ServerConfig::new(), &Script::new()).unwrap();
+        let mut server = arriving.meet(Deadline::NEVER).unwrap();
+        let mut client = connecting.finish(Deadline::NEVER).unwrap();
+        let payload = Bytes::from(vec![7; LATE_PACKETS + 2]);
+        client.try_send(Method::new(1), payload.clone()).unwrap().unwrap();
+        assert!(!client.wants_write());
+        assert!(server.try_receive().unwrap().is_none());
+        assert_eq!(server.try_receive().unwrap().unwrap().payload(), payload);
+    }
+
+    #[test]
+    fn small_messages_that_are_kept_hold_no_memory_of_large_ones_between_them() {
+        let mut buffer = Buffer::default();
+        // The first of all finds a buffer for itself alone.
+        let header = received(&mut buffer, 4, 0);
+        let first = buffer.take(&header);
+        let mut kept = Vec::new();
+        for byte in 1..10 {
+            let header = received(&mut buffer, 4, byte);
+            kept.push(buffer.take(&header));
+            received(&mut buffer, 5000, 0xff);
+        }
+        for (message, byte) in kept.iter().zip(1..) {
+            assert_eq!(message.as_ref(), [byte; 4]);
+        }
+        for pair in kept.windows(2) {
+            assert_eq!(pair[1].as_ptr() as usize - pair[0].as_ptr() as usize, HEADER_LEN + 4);
+        }
+        assert_eq!(first.as_ref(), [0; 4]);
+    }
+
+    #[test]
+    fn a_large_message_that_is_kept_holds_at_most_four_times_its_memory() {
+        let mut buffer = Buffer::default();
+        let header = received(&mut buffer, 4, 0);
+        let _first = buffer.take(&header);
+        let sizes = [500_000, 4000, 3000, 90_000, 30_000, 22_000, 500_000, 101];
+        let kept: Vec<_> = (1..)
+            .zip(sizes)
+            .map(|(byte, len)| {
+                received(&mut buffer, 600_000, 0xff);
+                let header = received(&mut buffer, len, byte);
+                // The last of the buffer that it stands in.
+                let end = buffer.bytes.as_ptr() as usize + buffer.bytes.len();
+                let message = buffer.take(&header);
+                let held = end - message.as_ptr() as usize;
+                assert!(held <= 4 * (HEADER_LEN + len as usize), "{held} for {len}");
+                (byte, len, message)
+            })
+            .collect();
+        for (byte, len, message) in kept {
+            assert_eq!(message, vec![byte; len as usize]);
+        }
     }
 }
