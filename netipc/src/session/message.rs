@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::receive::Buffer;
+use super::buffer::Buffer;
 use crate::wire::{Batch, Header, Method, Status};
 
 /// Which request a request is, and which one a response answers.

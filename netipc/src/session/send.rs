@@ -9,6 +9,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use super::buffer::look_for_memory;
 use super::error::{BuildError, Error};
 use super::receive::Receiver;
 use super::shared::Shared;
@@ -106,6 +107,7 @@ impl Sender {
         self.shared.check()?;
         let room = usize::try_from(allowed).unwrap_or(usize::MAX);
         if self.draft.len() < room {
+            look_for_memory(room).map_err(Error::from)?;
             // Zeroed memory takes no room in the machine before it is written.
             self.draft = vec![0; room];
         }
