@@ -4,6 +4,7 @@
 use core::fmt::Debug;
 
 use bytes::Bytes;
+use netipc::buf::Writer;
 use netipc::session::{
     Abort, Arriving, ClientConfig, ClientSession, Connecting, Deadline, Error, Listener, Message, OwnedMessage,
     RequestReceiver, RequestSender, ResponseReceiver, ResponseSender, ServerConfig, ServerSession,
@@ -45,7 +46,11 @@ fn what_is_printed_is_short_and_tells_neither_payloads_nor_the_token() {
     assert_discreet(&client);
     assert_discreet(&server);
     let (mut client, mut server) = pair(&client, &server);
-    let ticket = client.send_with::<()>(Method::new(1), NEVER, |writer| Ok(writer.append(b"private"))).unwrap();
+    let build = |writer: &mut Writer<'_>| {
+        writer.append(b"private");
+        Ok::<(), ()>(())
+    };
+    let ticket = client.send_with(Method::new(1), NEVER, build).unwrap();
     assert_discreet(&server.receive(NEVER).unwrap());
     server.respond(ticket, b"private", NEVER).unwrap();
     let answer = client.receive(NEVER).unwrap();
