@@ -372,6 +372,15 @@ pub fn descriptors() -> Vec<i32> {
     open
 }
 
+/// Lets this process have so many bytes of memory, whether it uses them or not.
+///
+/// # Panics
+/// Where it may not have as many.
+pub fn limit_memory(bytes: u64) {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::As);
+    rustix::process::setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum }).expect("the soft limit");
+}
+
 /// Lets this process have descriptors below `limit` alone; `None` for as many as it may have.
 ///
 /// # Panics

@@ -55,6 +55,8 @@ macro_rules! over {
                 limits: a_server_lets_so_many_requests_wait_only,
                 limits: a_client_takes_no_answer_beyond_its_ceiling,
                 limits: answers_are_put_by_up_to_the_backlog_only,
+                limits: empty_answers_that_are_put_by_take_room_too,
+                limits: who_sends_too_late_puts_one_answer_by_at_most,
                 limits: a_request_is_answered_once,
                 limits: what_was_not_built_is_not_sent,
                 limits: what_was_built_too_large_is_not_sent,

@@ -1,14 +1,18 @@
-//! No file descriptor left: whoever needs one is told by name, nobody hangs, and all goes on when there are some again.
+//! No file descriptor left, or no memory: whoever needs some is told by name, nobody hangs, and all goes on when there is
+//! some again.
 //!
 //! The limit is a process's, so each test has one of its own to limit.
 
 use std::fs::File;
+use std::io::IoSlice;
 use std::path::Path;
 
 use netipc::endpoint::Endpoint;
-use netipc::session::{Arrival, Cause, ClientConfig, Deadline, Error, Listener, ServerConfig, SystemError};
-use netipc::wire::Method;
-use netipc_tests::processes::{Child, RunDir, descriptors, hear, limit_descriptors, role, say};
+use netipc::proto::Splitter;
+use netipc::session::{Arrival, BuildError, Cause, ClientConfig, Deadline, Error, Listener, ServerConfig, SystemError};
+use netipc::wire::{Header, Method};
+use netipc_tests::processes::{Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 const METHOD: Method = Method::new(7);
 const NEVER: Deadline = Deadline::NEVER;
@@ -164,4 +168,34 @@ fn a_listener_without_descriptors_is_told_so_and_takes_nobody_elses_place() {
         assert_eq!(descriptors(), before);
     }
     assert!(failures >= 5 && doubts > 0, "{failures} failures, {doubts} doubts");
+}
+
+#[test]
+fn a_message_that_there_is_no_memory_for_fails_and_not_the_process() {
+    const NAME: &str = "a_message_that_there_is_no_memory_for_fails_and_not_the_process";
+    const MOST: u32 = u32::MAX - 32;
+    if role().is_none() {
+        let run_dir = RunDir::new();
+        return Child::start(NAME, "both", run_dir.path()).finish();
+    }
+    let (client, server) =
+        (ClientConfig::new().max_request_payload(MOST), ServerConfig::new().max_request_payload(MOST));
+    let (mut client, mut server) = pair(&client, &server);
+    limit_memory(3 << 30);
+    let no_memory = |error: &Error| matches!(error, Error::System(error) if error.errno() == libc::ENOMEM);
+    let built = client.send_with::<()>(METHOD, NEVER, |_| Ok(()));
+    assert!(matches!(&built, Err(BuildError::Session(error)) if no_memory(error)), "{built:?}");
+    // It was not sent, and the session goes on.
+    let ticket = client.send(METHOD, b"small", NEVER).unwrap();
+    assert_eq!(server.receive(NEVER).unwrap().ticket(), ticket);
+
+    // The beginning of more than there is.
+    let packet = Splitter::new(Header::request(METHOD, 2, MOST), client.terms().packet_size).unwrap().next().unwrap();
+    let body = vec![7; packet.body.len()];
+    let parts = [IoSlice::new(&packet.head), IoSlice::new(&body)];
+    sendmsg(&client, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL).unwrap();
+    let error = server.receive(NEVER).unwrap_err();
+    assert!(no_memory(&error), "{error}");
+    assert_eq!(server.respond(ticket, b"late", NEVER), Err(error));
+    assert_eq!(client.receive(NEVER).map(drop), Err(CLOSED));
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use bytes::Bytes;
 use netipc::session::{ClientConfig, Deadline, Error, Limit, LimitExceeded, ServerConfig, ServerSession, Ticket};
-use netipc::wire::Method;
+use netipc::wire::{HEADER_LEN, Method};
 use netipc_tests::processes::{RunDir, pair};
 use netipc_tests::random::Random;
 
@@ -223,8 +223,9 @@ fn overflow(
 #[test]
 fn a_full_backlog_is_an_error_and_no_hang_and_the_session_goes_on() {
     let (error, asked, mut client, answering) = overflow(0, 10 * LARGE);
-    let allowed = 10 * LARGE as u64;
-    assert_eq!(error, LimitExceeded { limit: Limit::Backlog, asked: allowed, allowed }.into());
+    // The tenth answer reaches it: each has a header too.
+    let (asked_for, allowed) = (10 * (HEADER_LEN + LARGE) as u64, 10 * LARGE as u64);
+    assert_eq!(error, LimitExceeded { limit: Limit::Backlog, asked: asked_for, allowed }.into());
     assert_eq!(client.in_flight() + client.received() as usize, asked);
     assert!(client.has_backlog());
     for _ in 0..asked {

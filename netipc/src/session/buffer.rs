@@ -1,28 +1,43 @@
-//! What a message is received into, and kept from.
+//! What messages are received into.
 //!
-//! Owns: memory that is initialised once and handed out as it is, and the parts of it that were given away. It refuses to
-//! move a payload, but for the first packet of a message that is longer than any before it.
+//! Owns: the memory, and how long it is used again. It refuses to know packets: it is told where their bytes go.
+
+use core::hint::black_box;
+use core::mem;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::sys::SystemError;
 use crate::wire::{HEADER_LEN, Header};
 
 /// How much larger a buffer gets that messages are kept from, in messages of the largest size and in bytes.
 const KEPT_MESSAGES: usize = 4;
 const KEPT_BYTES: usize = 1 << 20;
 
+/// Up to here memory is had, or the process ends, as everywhere else.
+const MODEST: usize = 32 << 20;
+
 /// What a message is received into: 32 bytes of header, and the payload.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Buffer {
     /// All of it is initialised, and handed out as it is: received bytes overwrite it.
     bytes: BytesMut,
     /// Whether parts of it have been given away.
     is_shared: bool,
+    /// Once it is shared, messages of many packets that it has no room for stand in a buffer of their own: a small one
+    /// that is kept should not hold the memory of a large one. This is whichever of both is not in use.
+    other: BytesMut,
+    /// Whether the one in use is that of its own.
+    is_apart: bool,
 }
 
 impl Buffer {
     /// The first `len` bytes, whatever they hold.
     pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.is_apart {
+            mem::swap(&mut self.bytes, &mut self.other);
+            self.is_apart = false;
+        }
         if self.bytes.len() < len {
             self.replace(len);
         }
@@ -43,15 +58,27 @@ impl Buffer {
     }
 
     /// Makes the buffer `len` bytes long and keeps the first `kept`.
-    pub(super) fn extend(&mut self, len: usize, kept: usize) {
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub(super) fn extend(&mut self, len: usize, kept: usize) -> Result<(), SystemError> {
         if self.bytes.len() < len {
-            // Zeroed memory comes untouched from the kernel; growing in place would write all of it.
-            let mut longer = BytesMut::zeroed(len);
+            let mut longer = mem::take(&mut self.other);
+            if !(len..=len.saturating_mul(KEPT_MESSAGES)).contains(&longer.len()) {
+                look_for_memory(len)?;
+                // Zeroed memory comes untouched from the kernel; growing in place would write all of it.
+                longer = BytesMut::zeroed(len);
+            }
             if let (Some(to), Some(from)) = (longer.get_mut(..kept), self.bytes.get(..kept)) {
                 to.copy_from_slice(from);
             }
-            self.bytes = longer;
+            let shorter = mem::replace(&mut self.bytes, longer);
+            if self.is_shared {
+                self.other = shorter;
+                self.is_apart = true;
+            }
         }
+        Ok(())
     }
 
     /// Where `len` bytes of payload stand, from byte `at` of it.
@@ -74,7 +101,87 @@ impl Buffer {
     }
 }
 
-/// Bytes of a message, its header included.
 pub(super) fn message_len(header: &Header) -> usize {
     usize::try_from(header.message_len()).unwrap_or(usize::MAX)
+}
+
+/// Asks for so many bytes before they are needed: a limit may be more than the machine has, and then it is one message
+/// that fails, and not the process.
+///
+/// # Errors
+/// Where they can't be had.
+pub(super) fn look_for_memory(len: usize) -> Result<(), SystemError> {
+    if len <= MODEST {
+        return Ok(());
+    }
+    let mut trial = Vec::<u8>::new();
+    let found = trial.try_reserve_exact(len).map_err(|_| SystemError::out_of_memory());
+    // What is never looked at need not be allocated.
+    black_box(&mut trial);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Buffer;
+    use crate::wire::{HEADER_LEN, Header, Method};
+
+    const ROOM: usize = HEADER_LEN + 100;
+
+    fn received(buffer: &mut Buffer, len: u32, byte: u8) -> Header {
+        let header = Header::request(Method::new(1), 1, len);
+        let len = len as usize;
+        buffer.room(ROOM).fill(byte);
+        if HEADER_LEN + len > ROOM {
+            buffer.extend(HEADER_LEN + len, ROOM).unwrap();
+            buffer.body(ROOM - HEADER_LEN, HEADER_LEN + len - ROOM).fill(byte);
+        }
+        assert_eq!(buffer.payload(&header), vec![byte; len]);
+        header
+    }
+
+    #[test]
+    fn small_messages_that_are_kept_hold_no_memory_of_large_ones_between_them() {
+        let mut buffer = Buffer::default();
+        // The first of all finds a buffer for itself alone.
+        let header = received(&mut buffer, 4, 0);
+        let first = buffer.take(&header);
+        let mut kept = Vec::new();
+        for byte in 1..10 {
+            let header = received(&mut buffer, 4, byte);
+            kept.push(buffer.take(&header));
+            received(&mut buffer, 5000, 0xff);
+        }
+        for (message, byte) in kept.iter().zip(1..) {
+            assert_eq!(message.as_ref(), [byte; 4]);
+        }
+        for pair in kept.windows(2) {
+            assert_eq!(pair[1].as_ptr() as usize - pair[0].as_ptr() as usize, HEADER_LEN + 4);
+        }
+        assert_eq!(first.as_ref(), [0; 4]);
+    }
+
+    #[test]
+    fn a_large_message_that_is_kept_holds_at_most_four_times_its_memory() {
+        let mut buffer = Buffer::default();
+        let header = received(&mut buffer, 4, 0);
+        let _first = buffer.take(&header);
+        let sizes = [500_000, 4000, 3000, 90_000, 30_000, 22_000, 500_000, 101];
+        let kept: Vec<_> = (1..)
+            .zip(sizes)
+            .map(|(byte, len)| {
+                received(&mut buffer, 600_000, 0xff);
+                let header = received(&mut buffer, len, byte);
+                // The last of the buffer that it stands in.
+                let end = buffer.bytes.as_ptr() as usize + buffer.bytes.len();
+                let message = buffer.take(&header);
+                let held = end - message.as_ptr() as usize;
+                assert!(held <= 4 * (HEADER_LEN + len as usize), "{held} for {len}");
+                (byte, len, message)
+            })
+            .collect();
+        for (byte, len, message) in kept {
+            assert_eq!(message, vec![byte; len as usize]);
+        }
+    }
 }

@@ -34,7 +34,7 @@ const fn or_default(configured: u32, default: u32) -> u32 {
 
 /// How a client connects, and what it proposes.
 ///
-/// In all limits 0 stands for the default (docs/protocol.md, section 2).
+/// In the limits that a hello states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     auth_token: AuthToken,
@@ -116,7 +116,7 @@ impl ClientConfig {
         Self { max_in_flight: requests, ..self }
     }
 
-    /// The most bytes of answers that are put by while a request finds no room; 64 MiB by default.
+    /// The most bytes of answers, headers included, that are put by while a request finds no room; 64 MiB by default.
     #[must_use]
     pub fn max_backlog(self, bytes: usize) -> Self {
         Self { max_backlog: bytes, ..self }
@@ -155,7 +155,7 @@ type Authorize = dyn Fn(&Peer) -> bool + Send + Sync;
 
 /// How a server listens, and what it grants.
 ///
-/// In all limits 0 stands for the default (docs/protocol.md, section 2).
+/// In the limits that a hello-ack states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Clone)]
 pub struct ServerConfig {
     auth_token: AuthToken,
@@ -264,7 +264,7 @@ impl ServerConfig {
         Self { max_handshakes: clients.max(1), ..self }
     }
 
-    /// How long a client has for its hello.
+    /// How long a client has for its hello; [`Duration::MAX`] is for ever.
     #[must_use]
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         Self { handshake_timeout: timeout, ..self }

@@ -14,7 +14,6 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
 
 use super::config::ServerConfig;
 use super::error::Error;
@@ -31,6 +30,9 @@ use crate::transport::{Abort, Claim, Deadline, Link, LinkError, Listening, link}
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients that are accepted before others are seen to.
 const AT_A_TIME: usize = 16;
+/// What is seen to of what is there when a deadline has passed. Who always has one more client ready gains next to no
+/// time by it.
+const LATE_EVENTS: usize = 512;
 
 /// The events of the queue that are no client's.
 const LISTENING: Event = 0;
@@ -50,13 +52,13 @@ pub enum Arrival {
 #[derive(Debug)]
 struct Silent {
     link: Link,
-    until: Instant,
+    until: Deadline,
 }
 
 /// A server's socket (docs/protocol.md, sections 2 and 3).
 ///
-/// Its descriptor is readable when [`try_next`](Self::try_next) has something to do; then call it until it returns
-/// `None`. Dropping it removes its socket file; its sessions go on.
+/// Its descriptor is readable as long as [`try_next`](Self::try_next) has something to do. Dropping it removes its socket
+/// file; its sessions go on.
 #[derive(Debug)]
 pub struct Listener {
     /// Given back while the socket is open, so before it.
@@ -70,7 +72,8 @@ pub struct Listener {
     silent: BTreeMap<Event, Silent>,
     next_event: Event,
     /// What the timer was last set for.
-    alarm: Option<Instant>,
+    alarm: Deadline,
+    /// Nothing is seen to before they were asked for, so that the descriptor tells of whatever else there is.
     arrivals: VecDeque<Arrival>,
     /// Given up for a moment to accept, and turn away, a client for whom there is no descriptor.
     spare: Option<Signal>,
@@ -109,7 +112,7 @@ impl Listener {
             door: Door::new(config),
             silent: BTreeMap::new(),
             next_event: FIRST_CLIENT,
-            alarm: None,
+            alarm: Deadline::NEVER,
             arrivals: VecDeque::new(),
             spare: Some(spare),
         };
@@ -137,9 +140,16 @@ impl Listener {
     /// # Errors
     /// As [`next`](Self::next).
     pub fn accept(&mut self, deadline: Deadline) -> Result<ServerSession, Error> {
+        let mut late = 0;
         loop {
             if let Arrival::Session(session) = self.next(deadline)? {
                 return Ok(*session);
+            }
+            if deadline.has_passed() {
+                late += 1;
+                if late > LATE_EVENTS {
+                    return Err(Error::TimedOut);
+                }
             }
         }
     }
@@ -149,13 +159,7 @@ impl Listener {
     /// # Errors
     /// As [`next`](Self::next).
     pub fn try_accept(&mut self) -> Result<Option<ServerSession>, Error> {
-        loop {
-            match self.try_next()? {
-                Some(Arrival::Session(session)) => return Ok(Some(*session)),
-                Some(Arrival::Rejected(_)) => {}
-                None => return Ok(None),
-            }
-        }
+        in_time(self.accept(Deadline::after(Duration::ZERO)))
     }
 
     /// What comes of the next client, be it a session or not.
@@ -164,15 +168,19 @@ impl Listener {
     /// [`Error::TimedOut`], [`Error::Aborted`]; [`Error::System`] where the machine lacks what a connection needs: the
     /// listener goes on, but a client may be waiting, so do not call it again at once.
     pub fn next(&mut self, deadline: Deadline) -> Result<Arrival, Error> {
+        let mut late = 0;
         loop {
             self.listening.check()?;
             if let Some(arrival) = self.arrivals.pop_front() {
                 return Ok(arrival);
             }
             let left = deadline.left();
-            self.see_to(left)?;
-            if self.arrivals.is_empty() && left == Some(Duration::ZERO) {
-                return Err(Error::TimedOut);
+            let has_happened = self.see_to(left)?;
+            if left == Some(Duration::ZERO) {
+                late += 1;
+                if self.arrivals.is_empty() && (!has_happened || late > LATE_EVENTS) {
+                    return Err(Error::TimedOut);
+                }
             }
         }
     }
@@ -182,28 +190,26 @@ impl Listener {
     /// # Errors
     /// As [`next`](Self::next).
     pub fn try_next(&mut self) -> Result<Option<Arrival>, Error> {
-        match self.next(Deadline::after(Duration::ZERO)) {
-            Ok(arrival) => Ok(Some(arrival)),
-            Err(Error::TimedOut) => Ok(None),
-            Err(error) => Err(error),
-        }
+        in_time(self.next(Deadline::after(Duration::ZERO)))
     }
 
-    /// Sees to everything that happens within `timeout`.
-    fn see_to(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        for event in self.queue.wait(timeout)? {
-            match event {
-                LISTENING => self.let_in()?,
-                TIMER => self.turn_out_the_silent()?,
-                client => {
-                    // It may have been turned out meanwhile.
-                    if let Some(silent) = self.silent.remove(&client) {
-                        self.meet(silent.link, silent.until, Some(client));
-                    }
+    /// Sees to one thing that happens within `timeout`; whether there was one.
+    fn see_to(&mut self, timeout: Option<Duration>) -> Result<bool, Error> {
+        let Some(event) = self.queue.wait(timeout)? else { return Ok(false) };
+        let seen_to = match event {
+            LISTENING => self.let_in(),
+            TIMER => self.turn_out_the_silent(),
+            client => {
+                if let Some(silent) = self.silent.remove(&client) {
+                    self.forget(&silent.link);
+                    self.meet(silent.link, silent.until, client);
                 }
+                Ok(())
             }
-        }
-        self.set_alarm()
+        };
+        // Whatever else went wrong, the silent have their time and no more.
+        self.set_alarm()?;
+        seen_to.map(|()| true)
     }
 
     fn let_in(&mut self) -> Result<(), Error> {
@@ -219,37 +225,31 @@ impl Listener {
                 Err(error) => return Err(error.into()),
             };
             let config = self.door.config();
-            let until = Instant::now() + config.handshake_timeout;
+            let until = Deadline::after(config.handshake_timeout);
             match link(socket, config.wait, &config.abort) {
-                Ok(link) => self.meet(link, until, None),
+                Ok(link) => {
+                    self.next_event += 1;
+                    self.meet(link, until, self.next_event - 1);
+                }
                 Err(error) => self.reject(None, error.into()),
+            }
+            if !self.arrivals.is_empty() {
+                break;
             }
         }
         Ok(())
     }
 
     /// Hears a client who may have said something, and watches it if it has not.
-    fn meet(&mut self, link: Link, until: Instant, watched: Option<Event>) {
+    fn meet(&mut self, link: Link, until: Deadline, event: Event) {
         let peer = Some(link.wire.peer());
         let link = match hear(link, &mut self.door, Patience::Try) {
-            Heard::Session(session) => {
-                if watched.is_some() {
-                    // The session's loop is not this one.
-                    let _ = self.queue.remove(&*session);
-                }
-                return self.arrivals.push_back(Arrival::Session(session));
-            }
+            Heard::Session(session) => return self.arrivals.push_back(Arrival::Session(session)),
             Heard::Rejected(rejected) => return self.arrivals.push_back(Arrival::Rejected(rejected)),
             Heard::Nothing(link) => link,
         };
-        let event = watched.unwrap_or_else(|| {
-            self.next_event += 1;
-            self.next_event - 1
-        });
-        if watched.is_none() {
-            if let Err(error) = self.queue.add(&*link.wire, event) {
-                return self.reject(peer, Cause::System(error));
-            }
+        if let Err(error) = self.queue.add(&*link.wire, event) {
+            return self.reject(peer, Cause::System(error));
         }
         self.silent.insert(event, Silent { link, until });
         while self.silent.len() > self.door.config().max_handshakes {
@@ -258,19 +258,27 @@ impl Listener {
     }
 
     fn turn_out_the_silent(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        while self.silent.first_key_value().is_some_and(|(_, silent)| silent.until <= now) {
+        // Should others be out of time too, it goes off again at once.
+        if self.silent.first_key_value().is_some_and(|(_, silent)| silent.until.has_passed()) {
             self.turn_out(Cause::TimedOut);
         }
         // It says that it went off until it is set.
         self.timer.set(None)?;
-        self.alarm = None;
+        self.alarm = Deadline::NEVER;
         Ok(())
+    }
+
+    /// Watches a client no more. Closing its socket would do, were there no copies of the descriptor: a process that was
+    /// forked off has some.
+    fn forget(&self, link: &Link) {
+        // It fails for a socket that is not watched.
+        let _ = self.queue.remove(&*link.wire);
     }
 
     /// Disconnects whoever has been silent for the longest time.
     fn turn_out(&mut self, cause: Cause) {
         if let Some((_, silent)) = self.silent.pop_first() {
+            self.forget(&silent.link);
             self.reject(Some(silent.link.wire.peer()), cause);
         }
     }
@@ -297,18 +305,28 @@ impl Listener {
 
     /// Sets the timer for the client who has been silent for the longest time.
     fn set_alarm(&mut self) -> Result<(), Error> {
-        let wanted = self.silent.first_key_value().map(|(_, silent)| silent.until);
+        let wanted = self.silent.first_key_value().map_or(Deadline::NEVER, |(_, silent)| silent.until);
         if wanted != self.alarm {
-            self.timer.set(wanted.map(|until| until.saturating_duration_since(Instant::now())))?;
+            self.timer.set(wanted.left())?;
             self.alarm = wanted;
         }
         Ok(())
     }
 }
 
+/// What came in time, if anything did.
+fn in_time<T>(outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+    match outcome {
+        Ok(came) => Ok(Some(came)),
+        Err(Error::TimedOut) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
+    use std::os::fd::AsFd;
 
     use super::{Arrival, Cause, ServerConfig};
     use crate::endpoint::Endpoint;
@@ -329,7 +347,28 @@ mod tests {
             let Arrival::Rejected(rejected) = listener.next(Deadline::NEVER).unwrap() else { panic!("let in") };
             assert_eq!(*rejected.cause(), Cause::TimedOut);
             assert!(listener.try_next().unwrap().is_none());
-            assert_eq!(outer.wait(Some(Duration::ZERO)).unwrap().count(), 0);
+            assert_eq!(outer.wait(Some(Duration::ZERO)).unwrap(), None);
+        }
+    }
+    #[test]
+    fn a_copy_of_a_clients_descriptor_does_not_keep_the_listener_busy() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        for handshake_timeout in [Duration::from_millis(1), Duration::MAX] {
+            let mut listener = ServerConfig::new().handshake_timeout(handshake_timeout).listen(&endpoint).unwrap();
+            let outer = EventQueue::new().unwrap();
+            outer.add(&listener, 7).unwrap();
+            let Connected::Yes(silent) = Socket::connect(endpoint.socket_path()).unwrap() else { panic!("no room") };
+            assert!(listener.see_to(None).unwrap());
+            // As a process has that was forked off.
+            let (_, watched) = listener.silent.first_key_value().unwrap();
+            let _copy = watched.link.wire.as_fd().try_clone_to_owned().unwrap();
+            let cause = if handshake_timeout == Duration::MAX { Cause::Closed } else { Cause::TimedOut };
+            let kept = (cause == Cause::TimedOut).then_some(silent);
+            let Arrival::Rejected(rejected) = listener.next(Deadline::NEVER).unwrap() else { panic!("let in") };
+            assert_eq!(*rejected.cause(), cause);
+            drop(kept);
+            assert_eq!(outer.wait(Some(Duration::ZERO)).unwrap(), None);
         }
     }
 }

@@ -39,18 +39,23 @@ impl fmt::Display for Ticket {
 }
 
 /// A message, in the buffer that it was received into.
-#[derive(Debug)]
 pub struct Message<'a> {
     header: Header,
     place: Place<'a>,
 }
 
-#[derive(Debug)]
 enum Place<'a> {
     /// Valid until the next message is received.
     Buffer(&'a mut Buffer),
     /// Put by before it was asked for.
     Kept(&'a mut Bytes),
+}
+
+/// The payload is not printed, as it may be large.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Message<'a> {
@@ -107,7 +112,9 @@ impl<'a> Message<'a> {
     }
 
     /// The same message, for as long as one likes and in any thread. Nothing is copied: it takes its share of the
-    /// buffer with it, and holds the memory of the whole buffer until it and its neighbours are dropped.
+    /// buffer with it, and holds the memory of the whole buffer until it and its neighbours are dropped. That is a
+    /// megabyte and a packet more than the message, or four times its size, at most, but for a session's first message
+    /// that is kept: it has whatever buffer there is.
     #[must_use]
     pub fn keep(self) -> OwnedMessage {
         let payload = match self.place {

@@ -45,6 +45,7 @@
 //! | [`Error::Violation`], [`Error::Limit`] by a message of the peer | the connection is shut down; every later call gives the same error, and so do calls of the other half that wait |
 //! | [`Error::Aborted`] | likewise |
 //! | [`Error::Limit`], [`Error::NotInFlight`], [`Error::EmptyBatch`], [`Error::Malformed`] on sending | nothing was sent, and the session goes on |
+//! | [`Error::System`] for a large message that there is no memory for | on receiving the session ends; on sending it goes on |
 //! | [`Error::TimedOut`] on receiving | the session goes on, also in the middle of a message |
 //! | [`Error::TimedOut`], [`Limit::Backlog`] on sending | it goes on if nothing of the message had been sent; else it ends: [`Error::Unfinished`] |
 

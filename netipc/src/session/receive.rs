@@ -1,9 +1,9 @@
 //! The receiving half: packets in, messages out.
 //!
-//! Owns: the buffer that messages are received into, and the order in which a message is held to the rules: its packets,
-//! its id, its batch directory. It refuses to copy payloads: the first packet is received where the message will stand,
-//! and the body of every other one right behind it.
+//! Owns: the order in which a message is held to the rules: its packets, its id, its batch directory. It refuses to copy
+//! payloads: the first packet is received where the message will stand, and the body of every other one right behind it.
 
+use core::fmt;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -17,8 +17,8 @@ use crate::sync::Arc;
 use crate::transport::{Deadline, Incoming, LinkError};
 use crate::wire::{HEADER_LEN, Header};
 
-/// Packets that a call takes which are there when its deadline has passed. A message of ours has fewer, and a peer that
-/// always has one more ready gains next to no time by it.
+/// Packets that a call takes which does not wait, or whose deadline has passed. A message of ours has fewer, and a peer
+/// that always has one more ready gains next to no time by it.
 const LATE_PACKETS: usize = 512;
 
 /// Whether a call waits.
@@ -28,7 +28,6 @@ pub(super) enum Patience {
     Try,
 }
 
-#[derive(Debug)]
 pub(super) struct Receiver {
     incoming: Box<dyn Incoming>,
     shared: Arc<Shared>,
@@ -42,6 +41,16 @@ pub(super) struct Receiver {
     popped: Bytes,
     max_backlog: usize,
     received: u64,
+}
+
+/// What was received is for nobody's log, and may be large.
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("shared", &self.shared)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Receiver {
@@ -83,7 +92,7 @@ impl Receiver {
     /// The next message; `None` only where the call does not wait.
     pub(super) fn receive(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
         if let Some(message) = self.inbox.pop_front() {
-            self.inbox_bytes -= message.payload().len();
+            self.inbox_bytes -= message_len(message.header());
             return Ok(Some(Message::kept(message, &mut self.popped)));
         }
         let header = self.assemble(patience)?;
@@ -98,7 +107,8 @@ impl Receiver {
         }
         let Some(header) = self.assemble(Patience::Try)? else { return Ok(false) };
         let message = Message::in_buffer(header, &mut self.buffer).keep();
-        self.inbox_bytes += message.payload().len();
+        // An empty one takes room too.
+        self.inbox_bytes += message_len(message.header());
         self.inbox.push_back(message);
         Ok(true)
     }
@@ -137,12 +147,15 @@ impl Receiver {
                         Next::Rest { at, .. } => HEADER_LEN.saturating_add(at),
                         Next::First { .. } => 0,
                     };
-                    self.buffer.extend(message_len(&header), kept);
-                    if matches!(patience, Patience::Until(deadline) if deadline.has_passed()) {
-                        late += 1;
-                        if late > LATE_PACKETS {
-                            return Err(Error::TimedOut);
-                        }
+                    let extended = self.buffer.extend(message_len(&header), kept);
+                    extended.map_err(|error| self.shared.end(error.into()))?;
+                    let is_late = match patience {
+                        Patience::Until(deadline) => deadline.has_passed(),
+                        Patience::Try => true,
+                    };
+                    late += usize::from(is_late);
+                    if late > LATE_PACKETS {
+                        return if let Patience::Try = patience { Ok(None) } else { Err(Error::TimedOut) };
                     }
                 }
                 Step::Complete(header) => return self.complete(header).map(Some),
@@ -196,5 +209,27 @@ fn packet(
     match patience {
         Patience::Until(deadline) => incoming.receive(head, body, deadline).map(Some),
         Patience::Try => incoming.try_receive(head, body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::LATE_PACKETS;
+    use crate::session::{ClientConfig, Deadline, Script, ServerConfig, in_process};
+    use crate::wire::Method;
+
+    #[test]
+    fn who_does_not_wait_takes_so_many_packets_at_a_time_only() {
+        let (connecting, arriving) =
+            in_process(&ClientConfig::new().packet_size(33), &ServerConfig::new(), &Script::new()).unwrap();
+        let mut server = arriving.meet(Deadline::NEVER).unwrap();
+        let mut client = connecting.finish(Deadline::NEVER).unwrap();
+        let payload = Bytes::from(vec![7; LATE_PACKETS + 2]);
+        client.try_send(Method::new(1), payload.clone()).unwrap().unwrap();
+        assert!(!client.wants_write());
+        assert!(server.try_receive().unwrap().is_none());
+        assert_eq!(server.try_receive().unwrap().unwrap().payload(), payload);
     }
 }

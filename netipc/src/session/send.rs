@@ -3,11 +3,13 @@
 //! Owns: cutting a message into packets, each gathered from where its parts stand, and what is left of a message that
 //! found no room. It refuses to begin a message while another is unfinished.
 
+use core::fmt;
 use core::mem;
 use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use super::buffer::look_for_memory;
 use super::error::{BuildError, Error};
 use super::receive::Receiver;
 use super::shared::Shared;
@@ -21,14 +23,12 @@ use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, Batch, BatchBuilder, HEADER_LEN,
 const MOST_PARTS: usize = 1024;
 
 /// What is left of a message that a call which does not wait has begun.
-#[derive(Debug)]
 struct Unfinished {
     splitter: Splitter,
     packet: Packet,
     payload: Bytes,
 }
 
-#[derive(Debug)]
 pub(super) struct Sender {
     outgoing: Box<dyn Outgoing>,
     shared: Arc<Shared>,
@@ -39,6 +39,16 @@ pub(super) struct Sender {
     directory: Vec<u8>,
     /// A packet of more parts than one call takes.
     scratch: Vec<u8>,
+}
+
+/// What is to be sent is for nobody's log, and may be large.
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("shared", &self.shared)
+            .field("is_unfinished", &self.is_unfinished())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sender {
@@ -97,6 +107,7 @@ impl Sender {
         self.shared.check()?;
         let room = usize::try_from(allowed).unwrap_or(usize::MAX);
         if self.draft.len() < room {
+            look_for_memory(room).map_err(Error::from)?;
             // Zeroed memory takes no room in the machine before it is written.
             self.draft = vec![0; room];
         }
@@ -253,6 +264,10 @@ impl Sender {
             let ready = self.shared.wire.wait(Readiness { readable: true, writable: true }, deadline)?;
             if ready.readable {
                 receiver.absorb()?;
+            }
+            // A peer that always has one more answer ready gains no time by it.
+            if !ready.writable && deadline.has_passed() {
+                return Err(Error::TimedOut);
             }
         }
         Ok(())

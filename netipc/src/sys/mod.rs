@@ -38,6 +38,11 @@ impl SystemError {
         Self::new("sendmsg", Errno::MSGSIZE)
     }
 
+    /// What the kernel answers who asks for more memory than there is.
+    pub(crate) const fn out_of_memory() -> Self {
+        Self::new("mmap", Errno::NOMEM)
+    }
+
     /// The call, by the name of its page in section 2 of the manual.
     #[must_use]
     pub const fn call(&self) -> &'static str {

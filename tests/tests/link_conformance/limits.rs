@@ -117,7 +117,7 @@ pub fn answers_are_put_by_up_to_the_backlog_only(fabric: Fabric) {
     while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
     let (in_flight, received) = (client.in_flight(), client.received());
     // Two answers reach the bound, and there is no room for the request yet.
-    assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 18_000, 10_000)));
+    assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 18_064, 10_000)));
     assert!(client.has_backlog());
     assert_eq!((client.in_flight(), client.received()), (in_flight - 2, received + 2));
     // It was not sent, and the session goes on.
@@ -125,6 +125,36 @@ pub fn answers_are_put_by_up_to_the_backlog_only(fabric: Fabric) {
         assert_eq!(client.receive(now()).expect("an answer").ticket(), *ticket);
     }
     assert!(!client.has_backlog());
+}
+
+pub fn empty_answers_that_are_put_by_take_room_too(fabric: Fabric) {
+    let (mut client, mut server) = fabric.pair_of(&roomy_client().max_backlog(64), &roomy_server());
+    let request = payload(9_000, 0);
+    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
+    for _ in 0..3 {
+        let ticket = server.receive(soon()).expect("a request").ticket();
+        server.respond(ticket, b"", soon()).expect("an answer");
+    }
+    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
+    let received = client.received();
+    assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 64, 64)));
+    assert_eq!(client.received(), received + 2);
+}
+
+pub fn who_sends_too_late_puts_one_answer_by_at_most(fabric: Fabric) {
+    let (mut client, mut server) = fabric.pair_of(&roomy_client(), &roomy_server());
+    let request = payload(9_000, 0);
+    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
+    for _ in 0..3 {
+        let ticket = server.receive(soon()).expect("a request").ticket();
+        server.respond(ticket, b"", soon()).expect("an answer");
+    }
+    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
+    let received = client.received();
+    for late in 1..=3 {
+        assert_eq!(client.send(METHOD, &request, now()), Err(Error::TimedOut));
+        assert_eq!(client.received(), received + late);
+    }
 }
 
 pub fn a_request_is_answered_once(fabric: Fabric) {

@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn is_readable(queue: &EventQueue) -> bool {
-        queue.wait(Some(Duration::ZERO)).unwrap().count() == 1
+        queue.wait(Some(Duration::ZERO)).unwrap().is_some()
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         level.show(false, Some(Deadline::after(Duration::from_secs(3600))));
         assert!(!is_readable(&queue));
         level.show(false, Some(Deadline::after(Duration::from_millis(1))));
-        assert_eq!(queue.wait(None).unwrap().collect::<Vec<_>>(), [5]);
+        assert_eq!(queue.wait(None).unwrap(), Some(5));
         assert!(is_readable(&queue));
         level.show(false, None);
         assert!(!is_readable(&queue));

@@ -208,10 +208,10 @@ fn who_waits_for_clients_is_freed_by_an_abort() {
         let queue = EventQueue::new().unwrap();
         queue.add(&*listening, 1).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| queue.wait(None).unwrap().collect::<Vec<_>>());
+            let waiting = scope.spawn(|| queue.wait(None).unwrap());
             std::thread::yield_now();
             abort.abort();
-            assert_eq!(waiting.join().unwrap(), [1]);
+            assert_eq!(waiting.join().unwrap(), Some(1));
         });
         assert_eq!(listening.accept().unwrap_err(), LinkError::Aborted);
         assert!(Socket::connect(endpoint.socket_path()).is_err());
