@@ -66,6 +66,8 @@ macro_rules! over {
                 ending: an_abort_frees_a_thread_that_receives,
                 ending: an_abort_frees_a_thread_that_sends,
                 ending: an_abort_is_final_for_both_halves_and_told_as_a_close,
+                ending: a_session_is_aborted_alone_by_its_own_handle,
+                ending: a_half_that_is_dropped_in_mid_message_ends_the_session,
                 ending: a_half_that_is_dropped_leaves_the_other_working,
             }
         }

@@ -43,8 +43,8 @@ common! {
 impl ClientSession {
     /// Takes the halves of `link` over.
     pub(super) fn new(link: Link, terms: Terms, config: &ClientConfig) -> Self {
-        let Link { outgoing, incoming, wire, .. } = link;
-        let shared = Shared::new(wire, terms, &config.abort, config.max_in_flight, None);
+        let Link { outgoing, incoming, wire, abort, .. } = link;
+        let shared = Shared::new(wire, terms, abort, config.max_in_flight, None);
         let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
         let receiver = Receiver::new(incoming, Arc::clone(&shared), Role::Client, assembler, config.max_backlog);
         let sender = Sender::new(outgoing, shared);

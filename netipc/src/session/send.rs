@@ -51,6 +51,15 @@ impl fmt::Debug for Sender {
     }
 }
 
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // The other half may live on, and the peer would wait for the rest for ever.
+        if self.is_unfinished() {
+            self.shared.end(Error::Unfinished);
+        }
+    }
+}
+
 impl Sender {
     pub(super) fn new(outgoing: Box<dyn Outgoing>, shared: Arc<Shared>) -> Self {
         let (draft, directory, scratch) = (Vec::new(), Vec::new(), Vec::new());

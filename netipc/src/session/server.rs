@@ -41,8 +41,8 @@ common! {
 
 impl ServerSession {
     pub(super) fn new(link: Link, terms: Terms, config: &ServerConfig, permit: Permit) -> Self {
-        let Link { outgoing, incoming, wire, .. } = link;
-        let shared = Shared::new(wire, terms, &config.abort, config.max_in_flight, Some(permit));
+        let Link { outgoing, incoming, wire, abort, .. } = link;
+        let shared = Shared::new(wire, terms, abort, config.max_in_flight, Some(permit));
         let assembler = Assembler::new(Role::Server, &terms);
         let receiver = Receiver::new(incoming, Arc::clone(&shared), Role::Server, assembler, 0);
         let sender = Sender::new(outgoing, shared);

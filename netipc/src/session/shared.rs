@@ -42,12 +42,12 @@ impl Shared {
     pub(super) fn new(
         wire: Arc<dyn Wire>,
         terms: Terms,
-        abort: &Abort,
+        abort: Abort,
         max_in_flight: usize,
         permit: Option<Permit>,
     ) -> Arc<Self> {
         let in_flight = Mutex::new(InFlight::new(max_in_flight));
-        Arc::new(Self { wire, terms, abort: abort.clone(), in_flight, ended: OnceLock::new(), _permit: permit })
+        Arc::new(Self { wire, terms, abort, in_flight, ended: OnceLock::new(), _permit: permit })
     }
 
     pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
@@ -91,7 +91,7 @@ macro_rules! common {
                 shared(self).wire.peer()
             }
 
-            /// What ends this session from another thread: the one of its configuration.
+            /// What ends this session, and no other, from another thread. That of its configuration ends it too.
             #[must_use]
             pub fn abort_handle(&self) -> $crate::transport::Abort {
                 let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;

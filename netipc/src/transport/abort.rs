@@ -100,6 +100,14 @@ impl Abort {
         Ok(())
     }
 
+    /// A handle of its own for `target`, which this ends too; at once if it was used.
+    pub(crate) fn watch_alone(&self, target: &Weak<dyn Interrupt>) -> Result<Self, Aborted> {
+        let alone = Self::new();
+        alone.watch(Weak::clone(target))?;
+        self.watch(Weak::clone(target))?;
+        Ok(alone)
+    }
+
     /// Begins something that it ends too when it is used, though there is nothing to interrupt yet.
     pub(crate) fn attempt(&self) -> Result<Attempt<'_>, Aborted> {
         let state = lock(&self.0.state);

@@ -96,6 +96,8 @@ pub(crate) struct Link {
     pub(crate) outgoing: Box<dyn Outgoing>,
     pub(crate) incoming: Box<dyn Incoming>,
     pub(crate) wire: Arc<dyn Wire>,
+    /// Ends this link and nothing else.
+    pub(crate) abort: Abort,
     /// The longest packet that can be sent, in bytes.
     pub(crate) packet_size: u32,
 }

@@ -63,7 +63,7 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
     let most = socket.send_buffer()?.saturating_sub(KERNELS_SHARE);
     let shared = Arc::new(Shared { socket, peer, is_aborted: AtomicBool::new(false) });
     let as_target: Weak<dyn Interrupt> = Arc::downgrade(&shared) as _;
-    abort.watch(as_target)?;
+    let abort = abort.watch_alone(&as_target)?;
     let adaptive = match wait {
         Wait::Block => None,
         Wait::Adaptive => Some([Adaptive::new(), Adaptive::for_the_rest()]),
@@ -72,6 +72,7 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
         outgoing: Box::new(Sender { shared: Arc::clone(&shared), timeout: None }),
         incoming: Box::new(Receiver { shared: Arc::clone(&shared), timeout: None, adaptive }),
         wire: shared,
+        abort,
         packet_size: u32::try_from(most).unwrap_or(u32::MAX),
     })
 }

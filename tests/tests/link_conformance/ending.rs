@@ -167,9 +167,7 @@ pub fn an_abort_is_final_for_both_halves_and_told_as_a_close(fabric: Fabric) {
     let ((client_config, at_client), (server_config, _)) = abortable();
     let (mut client, mut server) = fabric.pair_of(&client_config, &server_config);
     let ticket = client.send(METHOD, b"before", soon()).expect("a request");
-    let handle = client.abort_handle();
-    assert!(!at_client.is_aborted());
-    handle.abort();
+    at_client.abort();
     assert!(at_client.is_aborted());
     // Also when it is ready for others again.
     at_client.reset();
@@ -187,6 +185,33 @@ pub fn an_abort_is_final_for_both_halves_and_told_as_a_close(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair_of(&client_config, &server_config);
     client.send(METHOD, b"again", soon()).expect("a request");
     assert_eq!(server.receive(soon()).expect("a request").payload(), b"again");
+}
+
+pub fn a_session_is_aborted_alone_by_its_own_handle(fabric: Fabric) {
+    let ((client_config, at_client), (server_config, at_server)) = abortable();
+    let (mut spared, mut sparing) = fabric.pair_of(&client_config, &server_config);
+    for at_the_server in [false, true] {
+        let (mut client, mut server) = fabric.pair_of(&client_config, &server_config);
+        let (requests, _) = server.halves();
+        let handle = if at_the_server { requests.abort_handle() } else { client.abort_handle() };
+        handle.abort();
+        let ours = if at_the_server { server.receive(soon()).err() } else { client.receive(soon()).err() };
+        let theirs = if at_the_server { client.receive(soon()).err() } else { server.receive(soon()).err() };
+        assert_eq!((ours, theirs), (Some(Error::Aborted), Some(CLOSED)));
+    }
+    assert!(!at_client.is_aborted() && !at_server.is_aborted());
+    spared.send(METHOD, b"spared", soon()).expect("a request");
+    assert_eq!(sparing.receive(soon()).expect("a request").payload(), b"spared");
+}
+
+pub fn a_half_that_is_dropped_in_mid_message_ends_the_session(fabric: Fabric) {
+    let (client, mut server) = fabric.pair_of(&roomy_client(), &roomy_server());
+    let (mut requests, mut answers) = client.split();
+    requests.try_send(METHOD, payload(LARGE, 0).into()).expect("a request").expect("room for its beginning");
+    assert!(requests.wants_write());
+    drop(requests);
+    assert_eq!(answers.receive(soon()).err(), Some(Error::Unfinished));
+    assert_eq!(server.receive(soon()).err(), Some(Error::Closed { mid_message: true }));
 }
 
 pub fn a_half_that_is_dropped_leaves_the_other_working(fabric: Fabric) {

@@ -60,12 +60,13 @@ pub(crate) fn pair(
 
 fn link(end: Arc<End>, abort: &Abort) -> Result<Link, LinkError> {
     let as_target: Weak<dyn Interrupt> = Arc::downgrade(&end) as _;
-    abort.watch(as_target).map_err(|_| LinkError::Aborted)?;
+    let abort = abort.watch_alone(&as_target)?;
     let packet_size = end.line.packet_size;
     Ok(Link {
         outgoing: Box::new(Sender(Arc::clone(&end))),
         incoming: Box::new(Receiver(Arc::clone(&end))),
         wire: end,
+        abort,
         packet_size,
     })
 }
