@@ -273,7 +273,7 @@ fn every_other_rule_catches_a_file_that_breaks_it() {
     assert_eq!(unsafe_code(&codec("fn f() { unsafe { g() } }"), &[]).len(), 1);
     assert_eq!(unsafe_code(&codec("quote!(unsafe fn f() {})"), &[]).len(), 1);
     assert_none(unsafe_code(&codec("#![expect(unsafe_code)] // unsafe\nconst A: &str = \"unsafe\";"), &[]));
-    assert_none(unsafe_code(&codec("unsafe {}"), &["netipc/src/codec/text.rs".to_owned()]));
+    assert_none(unsafe_code(&codec("unsafe fn f() {}"), &["netipc/src/codec/text.rs".to_owned()]));
 
     for text in
         ["#[cfg(unix)] mod a;", "#[cfg_attr(not(windows), path = \"b.rs\")] mod a;", "if cfg!(target_os = \"l\") {}"]

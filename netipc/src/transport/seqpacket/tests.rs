@@ -6,12 +6,14 @@ use core::time::Duration;
 use std::io::IoSlice;
 use std::path::Path;
 
+use rustix::net::sockopt::{self, Timeout};
+
 use super::{Listening, arm, connect, link};
 use crate::endpoint::Endpoint;
 use crate::sync::Arc;
 use crate::sys::ground::RunDir;
 use crate::sys::{Connected, EventQueue, Patience, Readiness, Sent, Socket, SystemError, pair};
-use crate::transport::{Abort, Deadline, Link, LinkError, Wait};
+use crate::transport::{Abort, Deadline, Link, LinkError, Wait, Wire};
 
 const WAYS: [Wait; 2] = [Wait::Block, Wait::Adaptive];
 const HOUR: Duration = Duration::from_secs(3600);
@@ -136,16 +138,23 @@ fn who_is_late_still_takes_what_is_there_and_sends_what_finds_room() {
     }
 }
 
+/// Waits until the short timeout of an earlier call has gone off in a later one, which then sets its own.
+fn wait_until_it_went_off(wire: &dyn Wire, which: Timeout) {
+    while sockopt::socket_timeout(wire, which).unwrap().is_some_and(|timeout| timeout < HOUR / 2) {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_timeout_of_an_earlier_call_does_not_end_a_later_one() {
     for wait in WAYS {
         let (mut link, peer) = link_to_socket(wait, &Abort::new());
         for deadline in [Deadline::NEVER, Deadline::after(HOUR)] {
             assert_eq!(receive(&mut link, Deadline::after(SHORT)), Err(LinkError::TimedOut));
+            let wire = Arc::clone(&link.wire);
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| receive(&mut link, deadline));
-                // Long enough for what is left of the earlier timeout to go off.
-                std::thread::sleep(10 * SHORT);
+                wait_until_it_went_off(&*wire, Timeout::Recv);
                 peer.send(&[IoSlice::new(b"at last")], Patience::Wait).unwrap();
                 assert_eq!(waiting.join().unwrap().unwrap(), b"at last");
             });
@@ -154,7 +163,7 @@ fn a_timeout_of_an_earlier_call_does_not_end_a_later_one() {
             assert_eq!(link.outgoing.send(&packet, Deadline::after(SHORT)), Err(LinkError::TimedOut));
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| link.outgoing.send(&packet, deadline));
-                std::thread::sleep(10 * SHORT);
+                wait_until_it_went_off(&*wire, Timeout::Send);
                 while peer.receive(&mut [0; 16], &mut [], Patience::Try).unwrap() != Some(1) {
                     std::thread::yield_now();
                 }

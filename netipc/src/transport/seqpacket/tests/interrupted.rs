@@ -3,8 +3,8 @@
 //! A process that is stopped and goes on has its waiting calls on sockets with a timeout, and its `epoll_wait(2)`, fail with
 //! `EINTR`, without a handler of any signal (signal(7)). So one process does that to another.
 
-use core::time::Duration;
 use std::io::IoSlice;
+use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,6 +15,8 @@ use crate::transport::seqpacket::{Listening, connect};
 use crate::transport::{Abort, Deadline, LinkError, Wait};
 
 const PACKETS: u32 = 3000;
+/// Turns of its threads between two interruptions.
+const PROGRESS: u64 = 4;
 
 fn packets_arrive_once_and_in_order(wait: Wait) {
     let (one, other) = crate::sys::pair();
@@ -113,9 +115,23 @@ fn interruptions_neither_lose_anything_nor_move_a_deadline() {
     // It is not waited for before this ends, so that its id stays its own.
     while child.try_wait().unwrap().is_none() {
         kill_process(pid, Signal::STOP).unwrap();
+        let Some(stopped) = switches(&child) else { continue };
         kill_process(pid, Signal::CONT).unwrap();
-        // It has to get somewhere in between.
-        std::thread::sleep(Duration::from_micros(300));
+        // It has to get somewhere in between: each of its threads to its next call that waits, or to the next turn.
+        while switches(&child).is_some_and(|now| now < stopped + PROGRESS) && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
     }
     finish(child);
+}
+
+/// How often its threads were taken off a processor so far; nothing once it has ended.
+fn switches(child: &Child) -> Option<u64> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).ok()?;
+    let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let counts = statuses.map(|status| -> u64 {
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches:"));
+        lines.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum()
+    });
+    Some(counts.sum())
 }
