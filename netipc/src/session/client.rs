@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::config::ClientConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
-use super::receive::{Patience, Receiver};
+use super::receive::Receiver;
 use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
 use super::shared::{Shared, common};
 use crate::buf::Writer;
@@ -264,9 +264,9 @@ impl RequestSender {
         receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, Error> {
         let len = self.payload_len(payload.len() as u64)?;
-        let absorb = self.absorb(receiver);
-        let sent = self
-            .numbered(method, |sender, header| sender.send(header.with_payload_len(len), payload, deadline, absorb));
+        let sent = self.numbered(method, receiver, |sender, header, absorb| {
+            sender.send(header.with_payload_len(len), payload, deadline, absorb)
+        });
         sent.map(|((), ticket)| ticket)
     }
 
@@ -279,9 +279,9 @@ impl RequestSender {
     ) -> Result<Ticket, BuildError<E>> {
         let allowed = self.terms().request_payload;
         let len = self.sender.build(Limit::RequestPayload, allowed, fill)?;
-        let absorb = self.absorb(receiver);
-        let sent =
-            self.numbered(method, |sender, header| sender.send_draft(header.with_payload_len(len), deadline, absorb));
+        let sent = self.numbered(method, receiver, |sender, header, absorb| {
+            sender.send_draft(header.with_payload_len(len), deadline, absorb)
+        });
         Ok(sent.map(|((), ticket)| ticket)?)
     }
 
@@ -294,8 +294,7 @@ impl RequestSender {
     ) -> Result<Ticket, Error> {
         let len = self.payload_len(batch_len(items))?;
         let count = item_count(items, Limit::RequestItems, self.terms().request_items)?;
-        let absorb = self.absorb(receiver);
-        let sent = self.numbered(method, |sender, header| {
+        let sent = self.numbered(method, receiver, |sender, header, absorb| {
             sender.send_batch(header.with_payload_len(len).with_batch(count), items, deadline, absorb)
         });
         sent.map(|((), ticket)| ticket)
@@ -312,16 +311,10 @@ impl RequestSender {
         let (allowed, items) = (self.terms().request_payload, self.terms().request_items);
         bounded_items(max_items, Limit::RequestItems, items)?;
         let (len, count) = self.sender.build_batch(Limit::RequestPayload, allowed, max_items, fill)?;
-        let absorb = self.absorb(receiver);
-        let sent = self.numbered(method, |sender, header| {
+        let sent = self.numbered(method, receiver, |sender, header, absorb| {
             sender.send_draft(header.with_payload_len(len).with_batch(count), deadline, absorb)
         });
         Ok(sent.map(|((), ticket)| ticket)?)
-    }
-
-    /// Only while a server may have answers to send does it matter that somebody receives them.
-    fn absorb<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
-        receiver.filter(|_| !self.sender.shared().in_flight().is_empty())
     }
 
     /// Begins to send under the next id, if there is room.
@@ -331,7 +324,8 @@ impl RequestSender {
         header: impl FnOnce(Header) -> Header,
         payload: Bytes,
     ) -> Result<Option<Ticket>, Error> {
-        let (sent, ticket) = self.numbered(method, |sender, request| sender.try_send(header(request), payload))?;
+        let (sent, ticket) =
+            self.numbered(method, None, |sender, request, _| sender.try_send(header(request), payload))?;
         if !sent {
             self.sender.shared().in_flight().remove(ticket.id());
             self.next_id = ticket.id();
@@ -343,12 +337,19 @@ impl RequestSender {
     fn numbered<R>(
         &mut self,
         method: Method,
-        send: impl FnOnce(&mut Sender, Header) -> Result<R, Error>,
+        receiver: Option<&mut Receiver>,
+        send: impl FnOnce(&mut Sender, Header, Option<&mut Receiver>) -> Result<R, Error>,
     ) -> Result<(R, Ticket), Error> {
         let id = self.next_id;
-        // The answer may be there before the call that sends the request returns.
-        self.sender.shared().in_flight().insert(id)?;
-        let sent = send(&mut self.sender, Header::request(method, id, 0));
+        let others_wait = {
+            let mut in_flight = self.sender.shared().in_flight();
+            // The answer may be there before the call that sends the request returns.
+            in_flight.insert(id)?;
+            in_flight.len() > 1
+        };
+        // Only while a server may have answers to send does it matter that somebody receives them.
+        let absorb = receiver.filter(|_| others_wait);
+        let sent = send(&mut self.sender, Header::request(method, id, 0), absorb);
         if sent.is_ok() {
             self.next_id += 1;
         } else {
@@ -364,10 +365,7 @@ impl ResponseReceiver {
     /// # Errors
     /// As [`ClientSession::receive`].
     pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
-        match self.receiver.receive(Patience::Until(deadline))? {
-            Some(message) => Ok(message),
-            None => Err(Error::TimedOut),
-        }
+        self.receiver.receive(deadline)
     }
 
     /// Receives the next response if there is one.
@@ -375,7 +373,7 @@ impl ResponseReceiver {
     /// # Errors
     /// As [`ClientSession::receive`].
     pub fn try_receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        self.receiver.receive(Patience::Try)
+        self.receiver.try_receive()
     }
 
     /// Responses that were received so far.

@@ -89,8 +89,18 @@ impl Receiver {
         !self.inbox.is_empty()
     }
 
-    /// The next message; `None` only where the call does not wait.
-    pub(super) fn receive(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
+    /// The next message.
+    pub(super) fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
+        // Who waits has a message or an error.
+        self.next(Patience::Until(deadline))?.ok_or(Error::TimedOut)
+    }
+
+    /// The next message, if it is there.
+    pub(super) fn try_receive(&mut self) -> Result<Option<Message<'_>>, Error> {
+        self.next(Patience::Try)
+    }
+
+    fn next(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
         if let Some(message) = self.inbox.pop_front() {
             self.inbox_bytes -= message_len(message.header());
             return Ok(Some(Message::kept(message, &mut self.popped)));

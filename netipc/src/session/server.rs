@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::config::ServerConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
-use super::receive::{Patience, Receiver};
+use super::receive::Receiver;
 use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
 use super::shared::{Permit, Shared, common};
 use crate::buf::Writer;
@@ -185,10 +185,7 @@ impl RequestReceiver {
     /// # Errors
     /// As [`ServerSession::receive`].
     pub fn receive(&mut self, deadline: Deadline) -> Result<Message<'_>, Error> {
-        match self.receiver.receive(Patience::Until(deadline))? {
-            Some(message) => Ok(message),
-            None => Err(Error::TimedOut),
-        }
+        self.receiver.receive(deadline)
     }
 
     /// Receives the next request if there is one.
@@ -196,7 +193,7 @@ impl RequestReceiver {
     /// # Errors
     /// As [`ServerSession::receive`].
     pub fn try_receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        self.receiver.receive(Patience::Try)
+        self.receiver.try_receive()
     }
 
     /// Requests that were received so far.
