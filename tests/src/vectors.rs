@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use netipc::wire::Header;
 use serde_json::Value;
 
 /// One vector.
@@ -114,6 +115,22 @@ pub fn item_count(entry: &Entry) -> u32 {
         Value::Null => u32::try_from(hex_list(&entry.input, "items").len()).expect("few items"),
         _ => number(&entry.all, "item_count"),
     }
+}
+
+/// A message as the recordings of sessions describe it; `fnv` is the FNV-1a of its payload, in 32 bits.
+#[must_use]
+pub fn described(header: &Header, payload: &[u8]) -> String {
+    let fnv = payload.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    format!(
+        "kind={} flags={} code={} status={} items={} id={} len={} fnv={fnv:08x}",
+        header.kind().raw(),
+        header.flags(),
+        header.code(),
+        header.status().raw(),
+        header.item_count(),
+        header.message_id(),
+        payload.len(),
+    )
 }
 
 #[cfg(test)]

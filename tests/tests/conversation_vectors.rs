@@ -10,7 +10,7 @@ use netipc::wire::{HEADER_LEN, Header, Hello, HelloAck};
 use netipc_tests::conversation::{self, Received, compare_client, compare_server, policy, terms};
 use netipc_tests::oracle::handshake::{Outcome, Reply};
 use netipc_tests::oracle::packets::{self, End, Message};
-use netipc_tests::vectors::{Entry, hex_list, load, load_kind, number, text, unhex};
+use netipc_tests::vectors::{Entry, described, hex_list, load, load_kind, number, text, unhex};
 use serde_json::Value;
 
 /// Entries of `accept.json` that ours refuses: with which answer (handshakes), or for which rule (sessions).
@@ -212,29 +212,14 @@ fn sessions_receive_what_deployed_ones_do_or_refuse_it_for_the_rule_in_the_table
                 (None, End::Idle) => {
                     let [message] = &received.messages[..] else { panic!("{name}: {received:?}") };
                     assert_eq!((received.breach, verdict(&entry).as_str()), (None, "OK"));
-                    assert_eq!(described(message), upstream(&entry).last().unwrap().strip_prefix("recv OK ").unwrap());
+                    let header = Header::parse(&message.head).expect("a header");
+                    let described = described(&header, &message.payload);
+                    assert_eq!(described, upstream(&entry).last().unwrap().strip_prefix("recv OK ").unwrap());
                 }
                 other => panic!("{name}: {other:?}"),
             }
         }
     }
-}
-
-/// A message as the recordings describe it.
-fn described(message: &Message) -> String {
-    let header = Header::parse(&message.head).expect("a header");
-    let fnv =
-        message.payload.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    format!(
-        "kind={} flags={} code={} status={} items={} id={} len={} fnv={fnv:08x}",
-        header.kind().raw(),
-        header.flags(),
-        header.code(),
-        header.status().raw(),
-        header.item_count(),
-        header.message_id(),
-        message.payload.len(),
-    )
 }
 
 /// The entries of `reject.json`: at which packet ours refuses, and for which rule.

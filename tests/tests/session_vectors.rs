@@ -11,7 +11,7 @@ use netipc::session::{
 };
 use netipc::wire::{AuthToken, Header, Hello, Kind, Method, Status, Structure};
 use netipc_tests::raw::{ITEMS, Raw, RawServer, RunDir, TOKEN, good_hello, hello_packet, refusal_packet, soon, whole};
-use netipc_tests::vectors::{Entry, hex_list, load_kind, number, text, unhex};
+use netipc_tests::vectors::{Entry, described, hex_list, load_kind, number, text, unhex};
 
 const REQUEST: u32 = 4096;
 const RESPONSE: u32 = 8192;
@@ -92,22 +92,7 @@ fn session(terms: &Terms) -> String {
 
 /// A message in the words of the vectors.
 fn received(message: &Message<'_>) -> String {
-    // FNV-1a of 32 bits.
-    let fnv = message
-        .payload()
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    let header = message.header();
-    format!(
-        "recv OK kind={} flags={} code={} status={} items={} id={} len={} fnv={fnv:08x}",
-        header.kind().raw(),
-        header.flags(),
-        header.code(),
-        header.status().raw(),
-        header.item_count(),
-        header.message_id(),
-        message.payload().len()
-    )
+    format!("recv OK {}", described(message.header(), message.payload()))
 }
 
 fn vector_hello(packet_size: u32) -> Hello {
