@@ -4,10 +4,15 @@
 //! directory, once, when an [`Endpoint`] is made.
 
 use core::fmt;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Bytes of `sun_path` in a `sockaddr_un`, less the NUL behind the path (unix(7)).
 const LONGEST_PATH: usize = 107;
+
+const REGION_SUFFIX: &str = ".ipcshm";
+/// Hexadecimal digits of a session id in the name of its region.
+const SESSION_DIGITS: usize = 16;
 
 /// Why there is no such endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +100,23 @@ impl Endpoint {
         &self.service
     }
 
+    /// The path of the region file of a session: `{run_dir}/{service}-{session_id:016x}.ipcshm` (docs/protocol.md,
+    /// section 4).
+    #[must_use]
+    pub fn region_path(&self, session_id: u64) -> PathBuf {
+        self.run_dir.join(format!("{}-{session_id:016x}{REGION_SUFFIX}", self.service))
+    }
+
+    /// Whether a region file of this service, and of no other, has this name.
+    pub(crate) fn is_region(&self, name: &OsStr) -> bool {
+        let behind = name.as_encoded_bytes().strip_prefix(self.service.as_bytes());
+        let behind = behind.and_then(|behind| behind.strip_prefix(b"-"));
+        // What is left of another service's name has a dash in it, or another length.
+        behind.and_then(|behind| behind.strip_suffix(REGION_SUFFIX.as_bytes())).is_some_and(|digits| {
+            digits.len() == SESSION_DIGITS && digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    }
+
     /// The path of its socket: `{run_dir}/{service}.sock`, 107 bytes at most.
     #[must_use]
     pub fn socket_path(&self) -> &Path {
@@ -120,6 +142,60 @@ mod tests {
         }
         for bad in ["", ".", "..", "a/b", "/", "../a", "a b", "a\0", "ü", "a\n", "a*"] {
             assert_eq!(Endpoint::new("/run/x", bad), Err(EndpointError::Name { name: bad.to_owned() }), "{bad:?}");
+        }
+    }
+
+    fn is_region(service: &str, name: &str) -> bool {
+        Endpoint::new("/run/x", service).unwrap().is_region(name.as_ref())
+    }
+
+    #[test]
+    fn a_region_is_named_after_the_service_and_the_session() {
+        let endpoint = Endpoint::new("/run/x", "vec").unwrap();
+        assert_eq!(endpoint.region_path(31).to_str(), Some("/run/x/vec-000000000000001f.ipcshm"));
+        for service in ["a", "a-b", "-", "...", "a-0123456789abcdef", "0123456789abcdef", "a.ipcshm"] {
+            let endpoint = Endpoint::new("/run/x", service).unwrap();
+            for id in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+                assert!(endpoint.is_region(endpoint.region_path(id).file_name().unwrap()), "{service} {id:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_is_a_region_of_two_services() {
+        const ID: &str = "0123456789abcdef";
+        let services = ["a", "a-b", "a-", "a--", "-a", "b", "a-b-c", "A", "a.ipcshm"].map(str::to_owned);
+        let grown = [format!("a-{ID}"), format!("a-{ID}-{ID}"), format!("a-{ID}.ipcshm"), format!("{ID}-{ID}")];
+        let services = [&services[..], &grown[..]].concat();
+        for (one, other) in services.iter().flat_map(|one| services.iter().map(move |other| (one, other))) {
+            assert_eq!(is_region(one, &format!("{other}-{ID}.ipcshm")), one == other, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_a_regions_is_none() {
+        assert!(is_region("a", "a-0123456789abcdef.ipcshm"));
+        for name in [
+            "a-0123456789abcde.ipcshm",
+            "a-00123456789abcdef.ipcshm",
+            "a-0123456789ABCDEF.ipcshm",
+            "a-0123456789abcdeg.ipcshm",
+            "a-0123456789abcde-.ipcshm",
+            "a-+123456789abcdef.ipcshm",
+            "a-0x23456789abcdef.ipcshm",
+            "a_0123456789abcdef.ipcshm",
+            "a0123456789abcdef.ipcshm",
+            "a-0123456789abcdef.ipcshm ",
+            "a-0123456789abcdef.ipcshm.ipcshm",
+            "a-0123456789abcdef.IPCSHM",
+            "a-0123456789abcdef",
+            "a-.ipcshm",
+            "a.ipcshm",
+            "a.sock",
+            "a",
+            "",
+        ] {
+            assert!(!is_region("a", name), "{name}");
         }
     }
 

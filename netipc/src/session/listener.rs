@@ -24,7 +24,7 @@ use super::server::ServerSession;
 use crate::endpoint::Endpoint;
 use crate::sync::Arc;
 use crate::sys::{Event, EventQueue, Peer, Signal, SystemError, Timer};
-use crate::transport::{Abort, Claim, Deadline, Link, LinkError, Listening, link};
+use crate::transport::{Abort, Claim, Deadline, Link, LinkError, Listening, link, reclaim};
 
 /// How long [`ServerConfig::listen`] waits for the lock of the run directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,6 +103,8 @@ impl Listener {
         let deadline = Deadline::after(LOCK_TIMEOUT);
         let (claim, socket) = Claim::take(endpoint, config.queue, &config.abort, deadline)
             .map_err(|error| Error::claim(error, endpoint))?;
+        // Nobody else serves here, and no session of this listener's has begun: what is left is of servers before it.
+        reclaim(endpoint);
         let listener = Self {
             _claim: claim,
             listening: Listening::new(socket, &config.abort),
@@ -350,6 +352,25 @@ mod tests {
             assert_eq!(outer.wait(Some(Duration::ZERO)).unwrap(), None);
         }
     }
+
+    #[test]
+    fn the_regions_of_dead_servers_go_before_the_first_client_comes_and_those_of_living_ones_stay() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let region = |pid: u32| [0x4e53_484d, 0x0040_0003, pid, 1, 64, 64, 128, 64].map(u32::to_ne_bytes).concat();
+        for (id, pid) in [(1, 0), (2, std::process::id())] {
+            let mut bytes = region(pid);
+            bytes.resize(192, 0);
+            std::fs::write(endpoint.region_path(id), bytes).unwrap();
+        }
+        let _listener = ServerConfig::new().listen(&endpoint).unwrap();
+        assert!(!endpoint.region_path(1).exists() && endpoint.region_path(2).exists());
+        // Who is refused the path removes nothing.
+        std::fs::write(endpoint.region_path(1), "no region").unwrap();
+        assert!(ServerConfig::new().listen(&endpoint).is_err());
+        assert!(endpoint.region_path(1).exists());
+    }
+
     #[test]
     fn a_copy_of_a_clients_descriptor_does_not_keep_the_listener_busy() {
         let room = RunDir::new();

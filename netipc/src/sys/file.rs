@@ -1,14 +1,22 @@
-//! The files that sockets leave in a directory.
+//! Files, and the names that they have in a directory.
 //!
-//! Owns: telling one file from another, their mode, and a lock on the directory that stands for all of its names.
+//! Owns: telling one file from another, their mode, the few calls that make a file and look at one, and a lock on the
+//! directory that stands for all of its names. No call here follows a link at the end of a path, or waits for whoever is
+//! at the other end of a FIFO.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::clock::WallTime;
 use super::{During, SystemError};
+
+/// What its owner alone may read and write.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A file, whatever its name. While somebody holds it open, no other file has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +29,10 @@ impl FileId {
     #[expect(clippy::useless_conversion, reason = "the types of these fields differ between architectures")]
     fn new(stat: &rustix::fs::Stat) -> Self {
         Self { device: stat.st_dev.into(), inode: stat.st_ino.into() }
+    }
+
+    pub(super) const fn inode(self) -> u64 {
+        self.inode
     }
 
     /// What stands at `path` itself, a link not followed; `None` for nothing.
@@ -46,13 +58,13 @@ pub(crate) fn raise_file_mode(path: &Path) -> Result<FileId, SystemError> {
     let stat = rustix::fs::fstat(&file).during("fstat")?;
     if !has_right_mode(&stat) {
         let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-        rustix::fs::chmod(by_descriptor, Mode::RUSR | Mode::WUSR).during("chmod")?;
+        rustix::fs::chmod(by_descriptor, PRIVATE).during("chmod")?;
     }
     Ok(FileId::new(&stat))
 }
 
 fn has_right_mode(stat: &rustix::fs::Stat) -> bool {
-    Mode::from_raw_mode(stat.st_mode) == Mode::RUSR | Mode::WUSR
+    Mode::from_raw_mode(stat.st_mode) == PRIVATE
 }
 
 /// Removes the name `path`; nothing to do where it is gone.
@@ -60,6 +72,135 @@ pub(crate) fn unlink(path: &Path) -> Result<(), SystemError> {
     match rustix::fs::unlink(path) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(SystemError::new("unlink", errno)),
+    }
+}
+
+/// What kind of thing has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    /// A link, a FIFO, a socket or a device.
+    Other,
+}
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileFacts {
+    pub(crate) id: FileId,
+    pub(crate) kind: FileKind,
+    pub(crate) len: u64,
+    /// When it was last written to or changed its length, through a mapping not counted.
+    pub(crate) modified: WallTime,
+}
+
+impl FileFacts {
+    #[expect(clippy::useless_conversion, reason = "the types of these fields differ between architectures")]
+    fn new(stat: &rustix::fs::Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FileKind::Regular,
+            FileType::Directory => FileKind::Directory,
+            _ => FileKind::Other,
+        };
+        let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        let modified = WallTime::new(stat.st_mtime.into(), nanos);
+        Self { id: FileId::new(stat), kind, len: u64::try_from(stat.st_size).unwrap_or(0), modified }
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct File(OwnedFd);
+
+impl File {
+    fn open_with(path: &Path, flags: OFlags) -> Result<Self, SystemError> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        loop {
+            match rustix::fs::openat(CWD, path, flags, PRIVATE) {
+                Ok(file) => return Ok(Self(file)),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(SystemError::new("open", errno)),
+            }
+        }
+    }
+
+    /// Whatever stands at `path`, to read from.
+    pub(crate) fn look(path: &Path) -> Result<Self, SystemError> {
+        Self::open_with(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+    }
+
+    /// Whatever stands at `path`, a link too, only to tell it from others: while it is held, no other file has its
+    /// [`FileId`]. Nothing is done to it.
+    pub(crate) fn hold(path: &Path) -> Result<Self, SystemError> {
+        Self::open_with(path, OFlags::PATH)
+    }
+
+    pub(crate) fn facts(&self) -> Result<FileFacts, SystemError> {
+        rustix::fs::fstat(&self.0).during("fstat").map(|stat| FileFacts::new(&stat))
+    }
+
+    /// Reads the first bytes of the file, as many as it has, into `bytes`; how many that were.
+    pub(crate) fn read_start(&self, bytes: &mut [u8]) -> Result<usize, SystemError> {
+        let mut len = 0;
+        while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::pread(&self.0, rest, len as u64) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(SystemError::new("pread", errno)),
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// To make regions, and to use them.
+#[cfg_attr(not(test), expect(dead_code, reason = "regions are made by what is yet to come"))]
+impl File {
+    /// A new file for this user alone, whatever the umask, where nothing stands yet; nothing is left behind by a failure.
+    pub(crate) fn create(path: &Path) -> Result<Self, SystemError> {
+        let file = Self::open_with(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+        match file.make_private() {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                let _ = unlink(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn make_private(&self) -> Result<(), SystemError> {
+        if has_right_mode(&rustix::fs::fstat(&self.0).during("fstat")?) {
+            return Ok(());
+        }
+        rustix::fs::fchmod(&self.0, PRIVATE).during("fchmod")
+    }
+
+    /// A file to read and write in, of the kind that can be mapped.
+    pub(crate) fn open(path: &Path) -> Result<Self, SystemError> {
+        let file = Self::open_with(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        if file.facts()?.kind == FileKind::Regular {
+            return Ok(file);
+        }
+        // What the kernel answers who maps something that has no pages.
+        Err(SystemError::new("mmap", Errno::NODEV))
+    }
+
+    /// Gives the file `len` bytes and takes the room for them, so that no write to them can fail for want of it.
+    pub(crate) fn allocate(&self, len: u64) -> Result<(), SystemError> {
+        loop {
+            match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(SystemError::new("fallocate", errno)),
+            }
+        }
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -83,6 +224,19 @@ impl Directory {
         }
     }
 
+    /// The names in it that are `wanted`.
+    pub(crate) fn names(&self, wanted: impl Fn(&OsStr) -> bool) -> Result<Vec<OsString>, SystemError> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.0).during("open")? {
+            let entry = entry.during("getdents")?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if wanted(name) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
     /// Gives the lock back.
     pub(crate) fn unlock(&self) {
         // It can fail for a descriptor that is none, which this is not.
@@ -103,64 +257,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::{Directory, FileId, raise_file_mode, unlink};
-    use crate::sys::ground::RunDir;
-
-    #[test]
-    fn a_lock_is_one_holders_until_it_gives_it_back_or_closes_the_directory() {
-        let room = RunDir::new();
-        let (one, other) = (Directory::open(room.path()).unwrap(), Directory::open(room.path()).unwrap());
-        assert_eq!((one.try_lock(), one.try_lock(), other.try_lock()), (Ok(true), Ok(true), Ok(false)));
-        one.unlock();
-        assert_eq!((other.try_lock(), one.try_lock()), (Ok(true), Ok(false)));
-        drop(other);
-        assert_eq!(one.try_lock(), Ok(true));
-    }
-
-    #[test]
-    fn a_directory_knows_when_another_stands_in_its_place() {
-        let room = RunDir::new();
-        let (path, elsewhere) = (room.path().join("run"), room.path().join("elsewhere"));
-        fs::create_dir(&path).unwrap();
-        let directory = Directory::open(&path).unwrap();
-        assert_eq!(directory.is_at(&path), Ok(true));
-        fs::rename(&path, &elsewhere).unwrap();
-        assert_eq!((directory.is_at(&path), directory.is_at(&elsewhere)), (Ok(false), Ok(true)));
-        fs::create_dir(&path).unwrap();
-        assert_eq!(directory.is_at(&path), Ok(false));
-        fs::remove_dir(&path).unwrap();
-        symlink(&elsewhere, &path).unwrap();
-        assert_eq!(directory.is_at(&path), Ok(true));
-    }
-
-    #[test]
-    fn a_file_gets_its_mode_and_keeps_its_identity_and_a_link_is_not_followed() {
-        let room = RunDir::new();
-        let (file, link) = (room.path().join("file"), room.path().join("link"));
-        fs::write(&file, "").unwrap();
-        for mode in [0o600, 0o000, 0o777, 0o400, 0o4600] {
-            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(Some(raise_file_mode(&file).unwrap()), FileId::at(&file).unwrap(), "{mode:o}");
-            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600, "{mode:o}");
-        }
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        symlink(&file, &link).unwrap();
-        // A link has no mode of its own that could be changed.
-        assert_eq!(raise_file_mode(&link).unwrap_err().errno(), libc::EOPNOTSUPP);
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
-        assert_ne!(FileId::at(&link).unwrap(), FileId::at(&file).unwrap());
-    }
-
-    #[test]
-    fn what_is_not_there_is_nothing_and_need_not_be_removed() {
-        let room = RunDir::new();
-        let path = room.path().join("nothing");
-        assert_eq!((FileId::at(&path), unlink(&path)), (Ok(None), Ok(())));
-        let error = raise_file_mode(&path).unwrap_err();
-        assert_eq!((error.call(), error.errno()), ("lstat", libc::ENOENT));
-    }
-}
+mod tests;

@@ -63,6 +63,32 @@ pub(crate) fn finish(child: Child) {
     assert!(output.status.success() && said.contains("1 passed"), "{}\n{said}", output.status);
 }
 
+/// A child that does nothing, and ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Cat(Child);
+
+impl Cat {
+    pub(crate) fn new() -> Self {
+        Self(Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.0.id().try_into().unwrap()
+    }
+
+    /// Lets it end; its parent does not ask for its outcome yet.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.0.stdin.take());
+    }
+}
+
+impl Drop for Cat {
+    fn drop(&mut self) {
+        self.hang_up();
+        let _ = self.0.wait();
+    }
+}
+
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()

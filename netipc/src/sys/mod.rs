@@ -1,17 +1,21 @@
-//! System calls, and nothing above them: sockets, event queues, timers, files, and how to give the processor away.
+//! System calls, and nothing above them: sockets, event queues, timers, files, processes, and how to give the processor
+//! away.
 //!
 //! Owns: every call into the kernel, with its `errno` and its name kept as one error. It refuses to decide anything:
 //! what to do about an interrupted or refused call is said by whoever made it.
 
+mod clock;
 mod event;
 mod file;
 #[cfg(test)]
 pub(crate) mod ground;
 mod peer;
+pub(crate) mod process;
 mod socket;
 
+pub(crate) use clock::WallTime;
 pub(crate) use event::{Event, EventQueue, Signal, Timer};
-pub(crate) use file::{Directory, FileId, raise_file_mode, unlink};
+pub(crate) use file::{Directory, File, FileFacts, FileId, FileKind, raise_file_mode, unlink};
 pub use peer::Peer;
 #[cfg(test)]
 pub(crate) use socket::pair;
@@ -64,6 +68,11 @@ impl SystemError {
     /// Whether there is nothing at the path that was named.
     pub(crate) const fn is_nothing_there(&self) -> bool {
         self.errno == Errno::NOENT.raw_os_error()
+    }
+
+    /// Whether this user has no right to it.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        self.errno == Errno::ACCESS.raw_os_error() || self.errno == Errno::PERM.raw_os_error()
     }
 
     /// Whether the path that was named is taken.

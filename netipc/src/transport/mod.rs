@@ -15,6 +15,7 @@ mod abort;
 mod claim;
 mod memory;
 mod seqpacket;
+mod shm;
 mod wait;
 
 use core::fmt::Debug;
@@ -27,6 +28,7 @@ pub(crate) use claim::{Claim, ClaimError};
 pub(crate) use memory::pair;
 pub use memory::{Fault, Script};
 pub(crate) use seqpacket::{Listening, connect, link};
+pub(crate) use shm::reclaim;
 pub use wait::{Deadline, Wait};
 
 use crate::sync::Arc;
