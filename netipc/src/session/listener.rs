@@ -80,7 +80,8 @@ pub struct Listener {
 }
 
 impl ServerConfig {
-    /// Listens at `endpoint`, whose run directory must exist. A socket of a dead server is taken over.
+    /// Listens at `endpoint`, whose run directory must exist. A socket of a dead server is taken over, and
+    /// region files that dead servers left are removed.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::System`], [`Error::Aborted`]; [`Error::TimedOut`] where somebody holds the lock of the

@@ -73,6 +73,11 @@ impl Life {
         matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
 
+    /// Whether its first thread has ended, and with it what /proc can show of its memory.
+    pub(crate) const fn is_headless(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x') && !self.is_over()
+    }
+
     /// When it began, in ticks since the machine did.
     pub(crate) const fn start_ticks(&self) -> u64 {
         self.start
@@ -139,6 +144,8 @@ mod tests {
         assert!(is_over('Z', 1) && is_over('Z', 0) && is_over('X', 0));
         // Its first thread has ended, and another one goes on.
         assert!(!is_over('Z', 2));
+        let is_headless = |state, threads| Life::parse(&stat("sh", state, threads, 7)).unwrap().is_headless();
+        assert!(is_headless('Z', 2) && !is_headless('Z', 1) && !is_headless('S', 2));
         assert!(!is_over('S', 1) && !is_over('R', 1) && !is_over('D', 0) && !is_over('T', 1));
     }
 

@@ -40,6 +40,9 @@ impl Owner {
         if life.is_over() {
             return true;
         }
+        if life.is_headless() {
+            return false;
+        }
         if generation(&life) == self.generation || life.start() <= file.modified.later(MARGIN) {
             return false;
         }

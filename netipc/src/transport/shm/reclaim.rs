@@ -42,8 +42,13 @@ fn remove_stale(path: &Path) -> Result<bool, SystemError> {
     if !is_stale {
         return Ok(false);
     }
+    remove(path, facts.id)
+}
+
+/// Removes the name if it still is that of `file`, which is held open; whether it is free now.
+fn remove(path: &Path, file: FileId) -> Result<bool, SystemError> {
     match FileId::at(path)? {
-        Some(file) if file == facts.id => unlink(path).map(|()| true),
+        Some(there) if there == file => unlink(path).map(|()| true),
         there => Ok(there.is_none()),
     }
 }

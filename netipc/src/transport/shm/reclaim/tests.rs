@@ -9,8 +9,9 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::header::{Header, Owner};
-use super::{reclaim, reclaim_one};
+use super::{is_stale, reclaim, reclaim_one, remove};
 use crate::endpoint::Endpoint;
+use crate::sys::FileId;
 use crate::sys::ground::{Cat, RunDir, again, descriptors, finish, told};
 
 const ID: u64 = 0x0123_4567_89ab_cdef;
@@ -231,6 +232,26 @@ fn a_name_that_nothing_stands_at_is_free_and_a_run_directory_that_is_none_holds_
     assert!(reclaim_one(&room.path().join("no/directory")));
     reclaim(&endpoint(&room.path().join("missing")));
     assert_eq!(names(room.path()).len(), 0);
+}
+
+#[test]
+fn a_file_that_was_put_in_the_place_of_the_one_that_was_looked_at_stays() {
+    let room = RunDir::new();
+    let (path, other) = (room.path().join("file"), room.path().join("other"));
+    let dead = Owner { pid: dead_pid(), generation: 7 };
+    region(&path, dead);
+    region(&other, dead);
+    let held = crate::sys::File::hold(&path).unwrap().facts().unwrap();
+    assert_eq!(is_stale(&path, &held), Ok(true));
+    let kept = File::open(&path).unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert_eq!((is_stale(&path, &held), remove(&path, held.id)), (Ok(false), Ok(false)));
+    let there = FileId::at(&path).unwrap().unwrap();
+    assert_ne!(there, held.id);
+    assert_eq!((remove(&path, there), path.exists()), (Ok(true), false));
+    // Who was to be removed is gone already.
+    assert_eq!(remove(&path, held.id), Ok(true));
+    drop(kept);
 }
 
 /// Does `what` while this process can open `free` more descriptors.
