@@ -1,15 +1,88 @@
 //! What threads share: the one place that names atomics and locks.
 //!
-//! Owns: the choice of where they come from, so that a model can put its own in their stead.
+//! Owns: the choice of where they come from, so that a model can put its own in their stead. With `--cfg loom` the words
+//! that threads of one process share are the model's; those in memory that processes share stay the machine's, and a
+//! model stands its own in for them through [`Word`].
 
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize};
+#[cfg(not(loom))]
+pub(crate) use mapped::AtomicU64;
 #[cfg(test)]
 pub(crate) use std::sync::Barrier;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+pub(crate) use core::sync::atomic::Ordering;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+/// Words that lie in memory which other processes have too.
+pub(crate) mod mapped {
+    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64};
+}
 
 /// The content of a lock, also where a thread panicked that held it.
 ///
 /// Nothing here leaves a lock's content half changed, so there is nothing to fear in it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An atomic word of the machine's or of a model's.
+pub(crate) trait Word<T> {
+    fn load(&self, order: Ordering) -> T;
+    fn store(&self, value: T, order: Ordering);
+    fn swap(&self, value: T, order: Ordering) -> T;
+    fn fetch_or(&self, bits: T, order: Ordering) -> T;
+    /// Puts `new` in the place of `current`.
+    ///
+    /// # Errors
+    /// What stands there, where it is something else.
+    fn exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T>;
+}
+
+macro_rules! word {
+    ($($atomic:ty: $value:ty;)*) => {$(
+        impl Word<$value> for $atomic {
+            #[inline]
+            fn load(&self, order: Ordering) -> $value {
+                self.load(order)
+            }
+
+            #[inline]
+            fn store(&self, value: $value, order: Ordering) {
+                self.store(value, order);
+            }
+
+            #[inline]
+            fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.swap(value, order)
+            }
+
+            #[inline]
+            fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
+                self.fetch_or(bits, order)
+            }
+
+            #[inline]
+            fn exchange(&self, current: $value, new: $value, success: Ordering, failure: Ordering) -> Result<$value, $value> {
+                self.compare_exchange(current, new, success, failure)
+            }
+        }
+    )*};
+}
+
+mod words {
+    use super::{Ordering, Word, mapped};
+
+    word! {
+        mapped::AtomicU32: u32;
+        mapped::AtomicU64: u64;
+    }
+
+    #[cfg(loom)]
+    word! {
+        loom::sync::atomic::AtomicU32: u32;
+        loom::sync::atomic::AtomicU64: u64;
+    }
 }

@@ -38,6 +38,18 @@ impl<'a> Writer<'a> {
         Self { base: buffer.as_mut_ptr(), capacity: buffer.len(), len: 0, peak: 0, buffer: PhantomData }
     }
 
+    /// Writes over `capacity` bytes from `base` on, which a peer may read and write meanwhile.
+    ///
+    /// # Safety
+    /// They are valid for reads and writes for `'a`, no reference to them exists in this process, and nothing else in it
+    /// writes them.
+    #[inline]
+    #[must_use]
+    pub(crate) const unsafe fn over(base: *mut u8, capacity: usize) -> Self {
+        // Invariant 1 is what the caller promises.
+        Self { base, capacity, len: 0, peak: 0, buffer: PhantomData }
+    }
+
     /// A writer without memory, past the end of everything: whatever is done with it, it reports no room.
     ///
     /// It stands in for a writer that a nested builder holds, should that builder never come back.

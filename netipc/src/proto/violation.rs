@@ -67,6 +67,16 @@ pub enum Violation {
     /// A packet has no bytes at all.
     #[error("packet: no bytes")]
     EmptyPacket,
+    /// A word of shared memory is what it cannot be (docs/protocol.md, section 4).
+    #[error("region: {field} at byte {offset} is {found:#x}, which cannot be")]
+    Region {
+        /// The guilty word, by its name in docs/protocol.md.
+        field: &'static str,
+        /// Its first byte in the region.
+        offset: usize,
+        /// What stood there.
+        found: u64,
+    },
     /// A response answers no request that is in flight.
     #[error("header: message_id at byte 24 is {id}, which is not in flight")]
     UnknownId {
@@ -106,7 +116,7 @@ impl Violation {
             Self::PayloadLength { .. } => 16,
             Self::ItemCount { .. } => 20,
             Self::PacketLength { stated, found } => usize::try_from(stated).map_or(found, |stated| stated.min(found)),
-            Self::Chunk { offset, .. } | Self::Ack { offset, .. } => offset,
+            Self::Chunk { offset, .. } | Self::Ack { offset, .. } | Self::Region { offset, .. } => offset,
             Self::EmptyPacket => 0,
             Self::UnknownId { .. } | Self::DuplicateId { .. } => 24,
         }
@@ -216,6 +226,11 @@ mod tests {
                 Violation::Ack { field: "padding", offset: 68, found: 16 },
                 68,
                 "hello-ack: padding at byte 68 does not follow from the hello, is 0x10",
+            ),
+            (
+                Violation::Region { field: "req_len", offset: 48, found: 0 },
+                48,
+                "region: req_len at byte 48 is 0x0, which cannot be",
             ),
         ];
         for (violation, offset, text) in cases {

@@ -14,6 +14,9 @@ use crate::wire::{HEADER_LEN, Header};
 const KEPT_MESSAGES: usize = 4;
 const KEPT_BYTES: usize = 1 << 20;
 
+/// A message in one piece that is longer stands in the buffer of large ones.
+const SHORT: usize = 16 << 10;
+
 /// Up to here memory is had, or the process ends, as everywhere else.
 const MODEST: usize = 32 << 20;
 
@@ -42,6 +45,24 @@ impl Buffer {
             self.replace(len);
         }
         self.bytes.get_mut(..len).unwrap_or_default()
+    }
+
+    /// The first `len` bytes for a message that comes in one piece, where the largest has `most`.
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub(super) fn room_for_whole(&mut self, len: usize, most: usize) -> Result<&mut [u8], SystemError> {
+        self.room(SHORT.min(most));
+        if self.bytes.len() < len {
+            // Some room to grow into, or a message that is a little longer each time would have a new buffer each time.
+            self.extend(len.checked_next_power_of_two().map_or(len, |longer| longer.min(most).max(len)), 0)?;
+        }
+        Ok(self.bytes.get_mut(..len).unwrap_or_default())
+    }
+
+    /// The first bytes of what was received, `len` of them or as many as there are.
+    pub(super) fn front(&self, len: usize) -> &[u8] {
+        self.bytes.get(..len).unwrap_or(&self.bytes)
     }
 
     #[cold]

@@ -6,10 +6,10 @@ use super::config::ClientConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::Receiver;
-use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
-use super::shared::{Shared, common};
+use super::send::{Bounds, Sender, batch_len, bounded_items, check_items, item_count, payload_len};
+use super::shared::{Grounds, Shared, common};
 use crate::buf::Writer;
-use crate::proto::{Assembler, Limit, Role, Terms};
+use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
 use crate::transport::{Deadline, Link};
 use crate::wire::{BatchBuilder, Header, Method};
@@ -42,10 +42,9 @@ common! {
 
 impl ClientSession {
     /// Takes the halves of `link` over.
-    pub(super) fn new(link: Link, terms: Terms, config: &ClientConfig) -> Self {
-        let Link { outgoing, incoming, wire, abort, .. } = link;
-        let shared = Shared::new(wire, terms, abort, config.max_in_flight, None);
-        let assembler = Assembler::new(Role::Client, &terms).with_payload_limit(config.response_ceiling);
+    pub(super) fn new(link: Link, grounds: Grounds, config: &ClientConfig) -> Self {
+        let (shared, outgoing, incoming) = Shared::of(link, grounds, config.max_in_flight, None);
+        let assembler = Assembler::new(Role::Client, &shared.framing()).with_payload_limit(config.response_ceiling);
         let receiver = Receiver::new(incoming, Arc::clone(&shared), Role::Client, assembler, config.max_backlog);
         let sender = Sender::new(outgoing, shared);
         Self { requests: RequestSender { sender, next_id: 1 }, responses: ResponseReceiver { receiver } }
@@ -252,6 +251,15 @@ impl RequestSender {
         self.sender.is_unfinished()
     }
 
+    fn bounds(&self) -> Bounds {
+        Bounds { limit: Limit::RequestPayload, bytes: self.terms().request_payload }
+    }
+
+    /// Who puts answers by while there is no room: only while a server may have some to send does it matter.
+    fn absorbing<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
+        receiver.filter(|_| self.in_flight() > 0)
+    }
+
     fn payload_len(&self, len: u64) -> Result<u32, Error> {
         payload_len(len, Limit::RequestPayload, self.terms().request_payload)
     }
@@ -275,10 +283,10 @@ impl RequestSender {
         method: Method,
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
-        receiver: Option<&mut Receiver>,
+        mut receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, BuildError<E>> {
-        let allowed = self.terms().request_payload;
-        let len = self.sender.build(Limit::RequestPayload, allowed, fill)?;
+        let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
+        let len = self.sender.build(bounds, deadline, absorb, fill)?;
         let sent = self.numbered(method, receiver, |sender, header, absorb| {
             sender.send_draft(header.with_payload_len(len), deadline, absorb)
         });
@@ -306,11 +314,11 @@ impl RequestSender {
         max_items: u32,
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
-        receiver: Option<&mut Receiver>,
+        mut receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, BuildError<E>> {
-        let (allowed, items) = (self.terms().request_payload, self.terms().request_items);
-        bounded_items(max_items, Limit::RequestItems, items)?;
-        let (len, count) = self.sender.build_batch(Limit::RequestPayload, allowed, max_items, fill)?;
+        bounded_items(max_items, Limit::RequestItems, self.terms().request_items)?;
+        let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
+        let (len, count) = self.sender.build_batch(bounds, max_items, deadline, absorb, fill)?;
         let sent = self.numbered(method, receiver, |sender, header, absorb| {
             sender.send_draft(header.with_payload_len(len).with_batch(count), deadline, absorb)
         });

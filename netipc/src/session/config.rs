@@ -37,6 +37,8 @@ const fn or_default(configured: u32, default: u32) -> u32 {
 /// In the limits that a hello states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
+    profiles: Profiles,
+    preferred: Option<Profiles>,
     auth_token: AuthToken,
     max_request_payload: u32,
     max_request_items: u32,
@@ -56,10 +58,12 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    /// Payloads of 1,024 bytes, 1,024 items, no token, [`Wait::Block`].
+    /// Sockets alone, payloads of 1,024 bytes, 1,024 items, no token, [`Wait::Block`].
     #[must_use]
     pub fn new() -> Self {
         Self {
+            profiles: Profiles::BASELINE,
+            preferred: None,
             auth_token: AuthToken::new(0),
             max_request_payload: 0,
             max_request_items: 0,
@@ -71,6 +75,22 @@ impl ClientConfig {
             wait: Wait::default(),
             abort: Abort::new(),
         }
+    }
+
+    /// What messages may travel over: [`Profiles::BASELINE`] is the socket, [`Profiles::SHM_HYBRID`] shared memory; others
+    /// are left out. Where a region can't be used, a client that proposed both connects anew with the first alone.
+    ///
+    /// Over shared memory a session's descriptor tells of its end alone, and not of messages.
+    #[must_use]
+    pub fn profiles(self, profiles: Profiles) -> Self {
+        Self { profiles, ..self }
+    }
+
+    /// Which of these profiles the client would rather use; all of them unless set. The server takes the highest that
+    /// both prefer, else the highest that both have.
+    #[must_use]
+    pub fn preferred_profiles(self, preferred: Profiles) -> Self {
+        Self { preferred: Some(preferred), ..self }
     }
 
     /// What the server asks to be shown.
@@ -134,13 +154,19 @@ impl ClientConfig {
         Self { abort: abort.clone(), ..self }
     }
 
-    /// The proposal for this link.
-    pub(super) fn hello(&self, link: &Link) -> Hello {
+    /// The profiles that are proposed where `usable` are.
+    pub(super) fn proposed(&self, usable: Profiles) -> Profiles {
+        self.profiles & usable
+    }
+
+    /// The proposal for this link, on which `usable` profiles are.
+    pub(super) fn hello(&self, link: &Link, usable: Profiles) -> Hello {
         let items = or_default(self.max_request_items, DEFAULT_ITEMS);
+        let proposed = self.proposed(usable);
         Hello {
             flags: 0,
-            supported_profiles: Profiles::BASELINE,
-            preferred_profiles: Profiles::BASELINE,
+            supported_profiles: proposed,
+            preferred_profiles: self.preferred.unwrap_or(proposed) & proposed,
             max_request_payload: or_default(self.max_request_payload, DEFAULT_PAYLOAD),
             max_request_items: items,
             max_response_payload: or_default(self.max_response_payload, DEFAULT_PAYLOAD),
@@ -158,6 +184,8 @@ type Authorize = dyn Fn(&Peer) -> bool + Send + Sync;
 /// In the limits that a hello-ack states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Clone)]
 pub struct ServerConfig {
+    profiles: Profiles,
+    preferred: Option<Profiles>,
     auth_token: AuthToken,
     authorize: Option<Arc<Authorize>>,
     max_request_payload: u32,
@@ -181,6 +209,7 @@ impl Default for ServerConfig {
 impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
+            .field("profiles", &self.profiles)
             .field("auth_token", &self.auth_token)
             .field("authorize", &self.authorize.is_some())
             .field("max_request_payload", &self.max_request_payload)
@@ -194,10 +223,13 @@ impl fmt::Debug for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Requests of up to 1 MiB, as the client proposes, responses of 1,024 bytes, no token, any number of sessions, five seconds for a handshake, [`Wait::Block`].
+    /// Sockets alone, requests of up to 1 MiB, as the client proposes, responses of 1,024 bytes, no token, any number of
+    /// sessions, five seconds for a handshake, [`Wait::Block`].
     #[must_use]
     pub fn new() -> Self {
         Self {
+            profiles: Profiles::BASELINE,
+            preferred: None,
             auth_token: AuthToken::new(0),
             authorize: None,
             max_request_payload: 0,
@@ -211,6 +243,22 @@ impl ServerConfig {
             wait: Wait::default(),
             abort: Abort::new(),
         }
+    }
+
+    /// What messages may travel over: [`Profiles::BASELINE`] is the socket, [`Profiles::SHM_HYBRID`] shared memory; others
+    /// are left out. For a session over shared memory a file is made in the run directory, as large as one request and one
+    /// response of the largest size; where that can't be done, the session is offered without.
+    ///
+    /// Over shared memory a session's descriptor tells of its end alone, and not of messages.
+    #[must_use]
+    pub fn profiles(self, profiles: Profiles) -> Self {
+        Self { profiles, ..self }
+    }
+
+    /// Which of these profiles the server would rather use; all of them unless set.
+    #[must_use]
+    pub fn preferred_profiles(self, preferred: Profiles) -> Self {
+        Self { preferred: Some(preferred), ..self }
     }
 
     /// What clients must show; compared in constant time, never printed.
@@ -288,9 +336,11 @@ impl ServerConfig {
         Self { abort: abort.clone(), ..self }
     }
 
-    /// What is granted on this link.
-    pub(super) fn policy(&self, link: &Link) -> ServerPolicy {
+    /// What is granted on this link, on which `usable` profiles are.
+    pub(super) fn policy(&self, link: &Link, usable: Profiles) -> ServerPolicy {
         let mut policy = ServerPolicy::new();
+        policy.profiles = self.profiles & usable;
+        policy.preferred = self.preferred.unwrap_or(policy.profiles) & policy.profiles;
         policy.auth_token = self.auth_token;
         policy.request_payload = or_default(self.max_request_payload, REQUEST_CEILING);
         policy.response_payload = or_default(self.max_response_payload, DEFAULT_PAYLOAD);

@@ -3,7 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::proto::{Breach, HandshakeError, LimitExceeded, Violation};
 use crate::sys::SystemError;
-use crate::transport::{ClaimError, LinkError};
+use crate::transport::{AttachError, ClaimError, Corrupt, LinkError};
 use crate::wire::{Status, WireError};
 
 /// Why a call on a session, a listener or a configuration failed.
@@ -29,6 +29,10 @@ pub enum Error {
     /// The peer broke a rule of the protocol.
     #[error("protocol violation: {0}")]
     Violation(#[from] Violation),
+    /// The session's shared memory could not be used, and the client proposes nothing else
+    /// (docs/protocol.md, section 4).
+    #[error("shared memory can't be used: {0}")]
+    SharedMemory(AttachError),
     /// A call into the kernel failed.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -87,6 +91,9 @@ impl From<LinkError> for Error {
             LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
             LinkError::TimedOut => Self::TimedOut,
             LinkError::Aborted => Self::Aborted,
+            LinkError::Corrupt(Corrupt { field, offset, found }) => {
+                Self::Violation(Violation::Region { field, offset, found })
+            }
             LinkError::System(error) => Self::System(error),
         }
     }

@@ -17,13 +17,14 @@ use super::error::Error;
 use super::receive::Patience;
 use super::rejected::{Cause, Rejected};
 use super::server::ServerSession;
-use super::shared::Permit;
+use super::shared::{Grounds, Permit};
+use super::status::Fallback;
 use crate::endpoint::Endpoint;
-use crate::proto::{Answer, AwaitAck, AwaitHello, HandshakeError, Violation, greet};
-use crate::sync::{Arc, AtomicUsize};
-use crate::sys::Peer;
-use crate::transport::{self, Deadline, Link, LinkError, Script};
-use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, HELLO_LEN, Status};
+use crate::proto::{Answer, AwaitAck, AwaitHello, HandshakeError, Offer, Refusal, Terms, Violation, greet};
+use crate::sync::{Arc, AtomicUsize, Weak};
+use crate::sys::{Peer, SystemError};
+use crate::transport::{self, AttachError, Deadline, Link, LinkError, Region, Room, Script, Watcher};
+use crate::wire::{HEADER_LEN, HELLO_ACK_LEN, HELLO_LEN, Profiles, Status};
 
 impl ClientConfig {
     /// Connects, and shakes hands.
@@ -33,7 +34,7 @@ impl ClientConfig {
     /// the server answers, [`Error::Closed`] where it does not, [`Error::TimedOut`], [`Error::Aborted`].
     pub fn connect(&self, endpoint: &Endpoint, deadline: Deadline) -> Result<ClientSession, Error> {
         let link = transport::connect(endpoint, self.wait, &self.abort, deadline)?.ok_or(Error::TimedOut)?;
-        Connecting::start(link, self, deadline)?.finish(deadline)
+        Connecting::start(link, self, Some(endpoint), deadline)?.finish(deadline)
     }
 
     /// Connects without waiting, and sends the hello. `None` where the server's queue is full; try again later.
@@ -43,19 +44,63 @@ impl ClientConfig {
     pub fn try_connect(&self, endpoint: &Endpoint) -> Result<Option<Connecting>, Error> {
         let now = Deadline::after(Duration::ZERO);
         let Some(link) = transport::connect(endpoint, self.wait, &self.abort, now)? else { return Ok(None) };
-        Connecting::start(link, self, now).map(Some)
+        Connecting::start(link, self, Some(endpoint), now).map(Some)
     }
 }
 
 /// An answer to a hello, and one byte more, to see one that is too long.
 const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;
 
+/// Between two looks at a region that is not complete yet, and how many there are.
+const REGION_PAUSE: Duration = Duration::from_millis(5);
+const REGION_LOOKS: u32 = 40;
+
 /// A client that has sent its hello and waits for the server's answer (docs/protocol.md, section 2).
+///
+/// Where the shared memory that was agreed on can't be used, it begins anew without, over another connection: then its
+/// descriptor is another one, too.
 #[derive(Debug)]
 pub struct Connecting {
     link: Link,
     await_ack: AwaitAck,
+    plan: Box<Plan>,
+}
+
+/// What it takes to begin anew.
+#[derive(Debug)]
+struct Plan {
     config: ClientConfig,
+    /// Where to find regions, and the server once more; not inside one process.
+    endpoint: Option<Endpoint>,
+    /// Why shared memory is not proposed any more.
+    struck: Option<AttachError>,
+}
+
+impl Plan {
+    /// Says hello over `link`.
+    fn greet(self: Box<Self>, mut link: Link, deadline: Deadline) -> Result<Connecting, Error> {
+        let usable = usable_profiles(self.endpoint.is_some() && self.struck.is_none());
+        let (packet, await_ack) = greet(self.config.hello(&link, usable));
+        link.outgoing.send(&[IoSlice::new(&packet)], deadline)?;
+        Ok(Connecting { link, await_ack, plan: self })
+    }
+
+    /// Connects anew, without shared memory.
+    fn strike(mut self: Box<Self>, error: AttachError, deadline: Deadline) -> Result<Connecting, Error> {
+        let config = &self.config;
+        let endpoint = self.endpoint.as_ref().filter(|_| !config.proposed(usable_profiles(false)).is_empty());
+        let endpoint = endpoint.ok_or(Error::SharedMemory(error))?;
+        let link = transport::connect(endpoint, config.wait, &config.abort, deadline)?.ok_or(Error::TimedOut)?;
+        self.struck = Some(error);
+        self.greet(link, deadline)
+    }
+}
+
+/// What the server's answer has led to.
+enum Acked {
+    Session(Box<ClientSession>),
+    /// There is a region, and it can't be used. The server learns at once that the session is over.
+    Unusable(Box<Plan>, AttachError),
 }
 
 /// How far a handshake has come.
@@ -75,10 +120,14 @@ impl AsFd for Connecting {
 }
 
 impl Connecting {
-    pub(super) fn start(mut link: Link, config: &ClientConfig, deadline: Deadline) -> Result<Self, Error> {
-        let (packet, await_ack) = greet(config.hello(&link));
-        link.outgoing.send(&[IoSlice::new(&packet)], deadline)?;
-        Ok(Self { link, await_ack, config: config.clone() })
+    pub(super) fn start(
+        link: Link,
+        config: &ClientConfig,
+        endpoint: Option<&Endpoint>,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let plan = Plan { config: config.clone(), endpoint: endpoint.cloned(), struck: None };
+        Box::new(plan).greet(link, deadline)
     }
 
     /// Who listens there.
@@ -91,35 +140,88 @@ impl Connecting {
     ///
     /// # Errors
     /// As [`ClientConfig::connect`].
-    pub fn finish(mut self, deadline: Deadline) -> Result<ClientSession, Error> {
-        let mut packet = [0; ACK_ROOM];
-        let len = self.link.incoming.receive(&mut packet, &mut [], deadline)?;
-        self.on_packet(packet.get(..len).unwrap_or(&packet), len)
+    pub fn finish(self, deadline: Deadline) -> Result<ClientSession, Error> {
+        let mut connecting = self;
+        loop {
+            let mut packet = [0; ACK_ROOM];
+            let len = connecting.link.incoming.receive(&mut packet, &mut [], deadline)?;
+            let acked = connecting.on_packet(packet.get(..len).unwrap_or(&packet), len, REGION_LOOKS, deadline)?;
+            connecting = match acked {
+                Acked::Session(session) => return Ok(*session),
+                Acked::Unusable(plan, error) => plan.strike(error, deadline)?,
+            };
+        }
     }
 
     /// Looks for the server's answer.
     ///
     /// # Errors
-    /// As [`ClientConfig::connect`].
+    /// As [`ClientConfig::connect`]; [`Error::TimedOut`] where it has to connect anew and the server's queue is full.
     pub fn try_finish(mut self) -> Result<Progress, Error> {
         let mut packet = [0; ACK_ROOM];
         match self.link.incoming.try_receive(&mut packet, &mut [])? {
             None => Ok(Progress::Waiting(self)),
             Some(len) => {
-                let session = self.on_packet(packet.get(..len).unwrap_or(&packet), len)?;
-                Ok(Progress::Done(Box::new(session)))
+                let now = Deadline::after(Duration::ZERO);
+                match self.on_packet(packet.get(..len).unwrap_or(&packet), len, 1, now)? {
+                    Acked::Session(session) => Ok(Progress::Done(session)),
+                    Acked::Unusable(plan, error) => plan.strike(error, now).map(Progress::Waiting),
+                }
             }
         }
     }
 
-    /// Takes what was received of a packet of `len` bytes.
-    fn on_packet(self, packet: &[u8], len: usize) -> Result<ClientSession, Error> {
+    /// Takes what was received of a packet of `len` bytes, and looks for a region so many times.
+    fn on_packet(self, packet: &[u8], len: usize, looks: u32, deadline: Deadline) -> Result<Acked, Error> {
         let terms = self.await_ack.on_packet(packet).map_err(|error| match error {
             HandshakeError::Violation(violation) => Error::Violation(of_length(violation, len)),
             error => error.into(),
         })?;
-        Ok(ClientSession::new(self.link, terms, &self.config))
+        let Self { link, plan, .. } = self;
+        let grounds = Grounds { terms, fallback: plan.struck.map(Fallback::NotAttached) };
+        let link = match plan.endpoint.as_ref().filter(|_| terms.profile == Profiles::SHM_HYBRID) {
+            None => link,
+            Some(endpoint) => match plan.attach(endpoint, &terms, looks, deadline)? {
+                Ok(region) => region.join(link, plan.config.wait, &plan.config.abort, None)?,
+                Err(error) => return Ok(Acked::Unusable(plan, error)),
+            },
+        };
+        Ok(Acked::Session(Box::new(ClientSession::new(link, grounds, &plan.config))))
     }
+}
+
+impl Plan {
+    /// Attaches to the session's region, which may have to be waited for.
+    fn attach(
+        &self,
+        endpoint: &Endpoint,
+        terms: &Terms,
+        looks: u32,
+        deadline: Deadline,
+    ) -> Result<Result<Region, AttachError>, Error> {
+        let attempt = self.config.abort.attempt().map_err(LinkError::from)?;
+        let mut looked = 1;
+        loop {
+            match Region::attach(endpoint, terms.session_id, room(terms)) {
+                Err(error) if error.is_unready() && looked < looks && !deadline.has_passed() => {
+                    let pause = deadline.left().map_or(REGION_PAUSE, |left| left.min(REGION_PAUSE));
+                    attempt.sleep(pause).map_err(LinkError::from)?;
+                    looked += 1;
+                }
+                attached => return Ok(attached),
+            }
+        }
+    }
+}
+
+/// The profiles that sessions of ours can have.
+fn usable_profiles(with_regions: bool) -> Profiles {
+    if with_regions { Profiles::BASELINE | Profiles::SHM_HYBRID } else { Profiles::BASELINE }
+}
+
+/// What a region must have room for.
+const fn room(terms: &Terms) -> Room {
+    Room { request: terms.request_payload, response: terms.response_payload }
 }
 
 /// A hello, and one byte more, to see one that is too long.
@@ -129,14 +231,28 @@ const HELLO_ROOM: usize = HEADER_LEN + HELLO_LEN + 1;
 #[derive(Debug)]
 pub(super) struct Door {
     config: Arc<ServerConfig>,
+    /// Where regions are made; not inside one process.
+    endpoint: Option<Endpoint>,
+    /// For as long as a session needs it.
+    watcher: Weak<Watcher>,
     taken: Arc<AtomicUsize>,
     /// The id of the next session. Those who are refused use none up.
     next_session: u64,
 }
 
 impl Door {
-    pub(super) fn new(config: &ServerConfig) -> Self {
-        Self { config: Arc::new(config.clone()), taken: Arc::default(), next_session: 1 }
+    pub(super) fn new(config: &ServerConfig, endpoint: Option<&Endpoint>) -> Self {
+        let (config, endpoint) = (Arc::new(config.clone()), endpoint.cloned());
+        Self { config, endpoint, watcher: Weak::new(), taken: Arc::default(), next_session: 1 }
+    }
+
+    /// Whoever tells sessions over shared memory that their client is gone. Without, they look for themselves.
+    fn watcher(&mut self) -> Option<Arc<Watcher>> {
+        self.watcher.upgrade().or_else(|| {
+            let watcher = Watcher::start().ok()?;
+            self.watcher = Arc::downgrade(&watcher);
+            Some(watcher)
+        })
     }
 
     pub(super) const fn config(&self) -> &Arc<ServerConfig> {
@@ -217,7 +333,7 @@ pub(super) fn hear(mut link: Link, door: &mut Door, patience: Patience) -> Heard
         Err(error) => return rejected(error.into()),
     };
     let config = Arc::clone(&door.config);
-    let policy = config.policy(&link);
+    let policy = config.policy(&link, usable_profiles(door.endpoint.is_some()));
     let hello = packet.get(..len).unwrap_or(&packet);
     let offer = match AwaitHello::new(&policy).on_packet(hello, || config.allows(&peer)) {
         Answer::Offer(offer) => offer,
@@ -233,12 +349,43 @@ pub(super) fn hear(mut link: Link, door: &mut Door, patience: Patience) -> Heard
         let _ = answer(&mut link, &refusal.packet());
         return rejected(Cause::Refused(refusal));
     };
+    let (offer, region, fallback) = match with_region(offer, door) {
+        Ok(made) => made,
+        Err((refusal, error)) => {
+            let _ = answer(&mut link, &refusal.packet());
+            return rejected(Cause::NoRegion(error));
+        }
+    };
     let (terms, ack) = offer.grant(door.next_session);
     if let Err(error) = answer(&mut link, &ack) {
         return rejected(error.into());
     }
     door.next_session += 1;
-    Heard::Session(Box::new(ServerSession::new(link, terms, &config, permit)))
+    let link = match region {
+        None => link,
+        Some(region) => match region.join(link, config.wait, &config.abort, door.watcher().as_ref()) {
+            Ok(link) => link,
+            Err(error) => return rejected(error.into()),
+        },
+    };
+    Heard::Session(Box::new(ServerSession::new(link, Grounds { terms, fallback }, &config, permit)))
+}
+
+type Granted<'p> = (Offer<'p>, Option<Region>, Option<Fallback>);
+
+/// Makes the region that an offer needs; without one, the offer that needs none.
+fn with_region<'p>(offer: Offer<'p>, door: &Door) -> Result<Granted<'p>, (Refusal, SystemError)> {
+    let terms = offer.terms();
+    let Some(endpoint) = door.endpoint.as_ref().filter(|_| terms.profile == Profiles::SHM_HYBRID) else {
+        return Ok((offer, None, None));
+    };
+    match Region::create(endpoint, door.next_session, room(&terms)) {
+        Ok(region) => Ok((offer, Some(region), None)),
+        Err(error) => match offer.without(Profiles::SHM_HYBRID) {
+            Ok(offer) => Ok((offer, None, Some(Fallback::NoRegion(error)))),
+            Err(refusal) => Err((refusal, error)),
+        },
+    }
 }
 
 /// The socket of a client that has only said hello has room for an answer.
@@ -263,8 +410,8 @@ pub fn in_process(
     /// What sockets have by default on Linux.
     const PACKET_SIZE: u32 = 212_960;
     let (ours, theirs) = transport::pair(script, PACKET_SIZE, &client.abort, &server.abort)?;
-    let arriving = Arriving { link: theirs, door: Door::new(server) };
-    let connecting = Connecting::start(ours, client, Deadline::NEVER)?;
+    let arriving = Arriving { link: theirs, door: Door::new(server, None) };
+    let connecting = Connecting::start(ours, client, None, Deadline::NEVER)?;
     Ok((connecting, arriving))
 }
 

@@ -112,7 +112,7 @@ impl Listener {
             endpoint: endpoint.clone(),
             queue,
             timer,
-            door: Door::new(config),
+            door: Door::new(config, Some(endpoint)),
             silent: BTreeMap::new(),
             next_event: FIRST_CLIENT,
             alarm: Deadline::NEVER,

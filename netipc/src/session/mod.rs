@@ -61,6 +61,7 @@ mod rejected;
 mod send;
 mod server;
 mod shared;
+mod status;
 
 pub use client::{ClientSession, RequestSender, ResponseReceiver};
 pub use config::{ClientConfig, ServerConfig};
@@ -70,9 +71,10 @@ pub use listener::{Arrival, Listener};
 pub use message::{Message, OwnedMessage, Ticket};
 pub use rejected::{Cause, Rejected};
 pub use server::{RequestReceiver, ResponseSender, ServerSession};
+pub use status::{Fallback, SessionStatus};
 
 pub use bytes::Bytes;
 
 pub use crate::proto::{Limit, LimitExceeded, Reason, Refusal, Terms, Violation};
 pub use crate::sys::{Peer, SystemError};
-pub use crate::transport::{Abort, Deadline, Fault, Script, Wait};
+pub use crate::transport::{Abort, AttachError, Deadline, Fault, Flaw, FlawRule, Script, Wait};

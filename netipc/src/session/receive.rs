@@ -14,7 +14,7 @@ use super::message::{Message, OwnedMessage};
 use super::shared::Shared;
 use crate::proto::{Assembler, Breach, Limit, LimitExceeded, Next, Role, Step, Violation, check_batch};
 use crate::sync::Arc;
-use crate::transport::{Deadline, Incoming, LinkError};
+use crate::transport::{Deadline, Expected, Incoming, LinkError};
 use crate::wire::{HEADER_LEN, Header};
 
 /// Packets that a call takes which does not wait, or whose deadline has passed. A message of ours has fewer, and a peer
@@ -130,10 +130,18 @@ impl Receiver {
         loop {
             let step = match self.assembler.next() {
                 Next::First { room } => {
-                    let received = packet(&mut *self.incoming, self.buffer.room(room), &mut [], patience);
+                    let expected = expected(&mut *self.incoming, patience).map_err(|error| self.failed(error))?;
+                    let room = match expected {
+                        None => return Ok(None),
+                        Some(Expected::Unknown) => self.buffer.room(room),
+                        Some(Expected::Bytes(len)) => {
+                            let whole = self.buffer.room_for_whole(len.min(room), room);
+                            whole.map_err(|error| self.shared.end(error.into()))?
+                        }
+                    };
+                    let received = packet(&mut *self.incoming, room, &mut [], patience);
                     let Some(len) = received.map_err(|error| self.failed(error))? else { return Ok(None) };
-                    let packet = self.buffer.room(room);
-                    let step = self.assembler.on_first(packet.get(..len).unwrap_or(packet), len);
+                    let step = self.assembler.on_first(self.buffer.front(len), len);
                     let step = step.and_then(|step| self.is_awaited(step).map(|()| step));
                     step.map_err(|breach| self.shared.end(breach.into()))?
                 }
@@ -203,9 +211,17 @@ impl Receiver {
                 Err(reason) => reason,
                 Ok(()) => Error::Closed { mid_message: !self.assembler.is_idle() },
             },
-            LinkError::EmptyPacket | LinkError::Aborted => self.shared.end(error.into()),
+            LinkError::EmptyPacket | LinkError::Corrupt(_) | LinkError::Aborted => self.shared.end(error.into()),
             LinkError::TimedOut | LinkError::System(_) => error.into(),
         }
+    }
+}
+
+#[inline]
+fn expected(incoming: &mut dyn Incoming, patience: Patience) -> Result<Option<Expected>, LinkError> {
+    match patience {
+        Patience::Until(deadline) => incoming.expect(deadline).map(Some),
+        Patience::Try => incoming.try_expect(),
     }
 }
 

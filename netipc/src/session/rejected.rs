@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::proto::{Refusal, Violation};
 use crate::sys::{Peer, SystemError};
-use crate::transport::LinkError;
+use crate::transport::{Corrupt, LinkError};
 
 /// Why a client was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum Cause {
     /// It had been silent for the longest time when too many were.
     #[error("too many clients were silent")]
     Crowded,
+    /// It was refused as unsupported: it can use nothing but shared memory, and that could not be made.
+    #[error("no shared memory could be made for it: {0}")]
+    NoRegion(SystemError),
     /// The server was aborted.
     #[error("aborted")]
     Aborted,
@@ -40,6 +43,9 @@ impl From<LinkError> for Cause {
             LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
             LinkError::TimedOut => Self::TimedOut,
             LinkError::Aborted => Self::Aborted,
+            LinkError::Corrupt(Corrupt { field, offset, found }) => {
+                Self::Violation(Violation::Region { field, offset, found })
+            }
             LinkError::System(error) => Self::System(error),
         }
     }

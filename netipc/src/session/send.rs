@@ -16,11 +16,19 @@ use super::shared::Shared;
 use crate::buf::{Writer, align_up};
 use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
 use crate::sync::Arc;
-use crate::transport::{Deadline, Outgoing, Readiness};
+use crate::transport::{Deadline, LinkError, Outgoing, Readiness};
 use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, Batch, BatchBuilder, HEADER_LEN, Header};
 
 /// Parts that one packet can be gathered from: `IOV_MAX` of Linux, readv(2).
 const MOST_PARTS: usize = 1024;
+
+/// How large a payload may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// By which limit.
+    pub(super) limit: Limit,
+    pub(super) bytes: u32,
+}
 
 /// What is left of a message that a call which does not wait has begun.
 struct Unfinished {
@@ -33,7 +41,7 @@ pub(super) struct Sender {
     outgoing: Box<dyn Outgoing>,
     shared: Arc<Shared>,
     unfinished: Option<Unfinished>,
-    /// Where messages are built.
+    /// Where messages are built that can't be built where the peer will read them.
     draft: Vec<u8>,
     /// Directory of the last batch.
     directory: Vec<u8>,
@@ -100,27 +108,40 @@ impl Sender {
         deadline: Deadline,
         absorb: Option<&mut Receiver>,
     ) -> Result<(), Error> {
+        if let Some(in_place) = self.outgoing.in_place() {
+            let len = usize::try_from(header.payload_len()).unwrap_or(usize::MAX);
+            let sent = in_place.send(&header.encode(), len);
+            return sent.map_err(|error| self.unsent(error.into(), false));
+        }
         let draft = mem::take(&mut self.draft);
         let sent = self.send(header, &draft, deadline, absorb);
         self.draft = draft;
         sent
     }
 
-    /// Builds a payload; its length.
+    /// Builds a payload of at most `bounds.bytes`; its length. Where that is done in shared memory, there must be room for
+    /// the message first: it is waited for as if to send.
     pub(super) fn build<E>(
         &mut self,
-        limit: Limit,
-        allowed: u32,
+        bounds: Bounds,
+        deadline: Deadline,
+        absorb: Option<&mut Receiver>,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<u32, BuildError<E>> {
-        self.shared.check()?;
+        self.make_room(deadline, absorb)?;
+        let Bounds { limit, bytes: allowed } = bounds;
         let room = usize::try_from(allowed).unwrap_or(usize::MAX);
-        if self.draft.len() < room {
-            look_for_memory(room).map_err(Error::from)?;
-            // Zeroed memory takes no room in the machine before it is written.
-            self.draft = vec![0; room];
-        }
-        let mut writer = Writer::new(self.draft.get_mut(..room).unwrap_or_default());
+        let mut writer = match self.outgoing.in_place() {
+            Some(in_place) => in_place.body(HEADER_LEN, room),
+            None => {
+                if self.draft.len() < room {
+                    look_for_memory(room).map_err(Error::from)?;
+                    // Zeroed memory takes no room in the machine before it is written.
+                    self.draft = vec![0; room];
+                }
+                Writer::new(self.draft.get_mut(..room).unwrap_or_default())
+            }
+        };
         fill(&mut writer).map_err(BuildError::Build)?;
         if !writer.fits() {
             let asked = writer.needed() as u64;
@@ -132,13 +153,14 @@ impl Sender {
     /// Builds the payload of a batch of at most `max_items`; its length, and how many items it has.
     pub(super) fn build_batch<E>(
         &mut self,
-        limit: Limit,
-        allowed: u32,
+        bounds: Bounds,
         max_items: u32,
+        deadline: Deadline,
+        absorb: Option<&mut Receiver>,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(u32, u32), BuildError<E>> {
         let mut count = 0;
-        let len = self.build(limit, allowed, |writer| {
+        let len = self.build(bounds, deadline, absorb, |writer| {
             let mut batch = BatchBuilder::new(writer, max_items);
             fill(&mut batch)?;
             // Where it finds no room, the writer tells.
@@ -224,6 +246,17 @@ impl Sender {
         Ok(true)
     }
 
+    /// Waits until a message can be built, which is at once where it is built in this process's own memory.
+    fn make_room(&mut self, deadline: Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
+        self.shared.check()?;
+        let Some(in_place) = self.outgoing.in_place() else { return Ok(()) };
+        let made = match absorb {
+            None => in_place.wait_for_room(deadline).map_err(Error::from),
+            Some(receiver) => wait_for_room(&self.shared, receiver, deadline, || in_place.has_room()),
+        };
+        made.map_err(|error| self.unsent(error, false))
+    }
+
     /// Sees to it that a message may begin.
     fn begin(&mut self, deadline: Deadline, mut absorb: Option<&mut Receiver>) -> Result<(), Error> {
         self.shared.check()?;
@@ -247,7 +280,7 @@ impl Sender {
     }
 
     fn split(&self, header: Header) -> Result<Splitter, Error> {
-        Splitter::new(header, self.shared.terms.packet_size).map_err(Error::from)
+        Splitter::new(header, self.shared.packet_size).map_err(Error::from)
     }
 
     fn packet(
@@ -268,18 +301,8 @@ impl Sender {
 
     fn parts(&mut self, parts: &[IoSlice<'_>], deadline: Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
         let Some(receiver) = absorb else { return self.outgoing.send(parts, deadline).map_err(Error::from) };
-        // Should the peer wait for room for its answers meanwhile, it waits for us.
-        while !self.outgoing.try_send(parts)? {
-            let ready = self.shared.wire.wait(Readiness { readable: true, writable: true }, deadline)?;
-            if ready.readable {
-                receiver.absorb()?;
-            }
-            // A peer that always has one more answer ready gains no time by it.
-            if !ready.writable && deadline.has_passed() {
-                return Err(Error::TimedOut);
-            }
-        }
-        Ok(())
+        let outgoing = &mut self.outgoing;
+        wait_for_room(&self.shared, receiver, deadline, || outgoing.try_send(parts))
     }
 
     /// What an error means for a message of which something, or nothing, has been sent.
@@ -297,6 +320,27 @@ impl Sender {
             }
         }
     }
+}
+
+/// Waits until what `attempt` tries is done, and puts by what comes in meanwhile.
+fn wait_for_room(
+    shared: &Shared,
+    receiver: &mut Receiver,
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> Result<bool, LinkError>,
+) -> Result<(), Error> {
+    // Should the peer wait for room for its answers meanwhile, it waits for us.
+    while !attempt()? {
+        let ready = shared.wire.wait(Readiness { readable: true, writable: true }, deadline)?;
+        if ready.readable {
+            receiver.absorb()?;
+        }
+        // A peer that always has one more answer ready gains no time by it.
+        if !ready.writable && deadline.has_passed() {
+            return Err(Error::TimedOut);
+        }
+    }
+    Ok(())
 }
 
 fn body<'a>(packet: &Packet, payload: &'a [u8]) -> IoSlice<'a> {

@@ -6,10 +6,10 @@ use super::config::ServerConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::Receiver;
-use super::send::{Sender, batch_len, bounded_items, check_items, item_count, payload_len};
-use super::shared::{Permit, Shared, common};
+use super::send::{Bounds, Sender, batch_len, bounded_items, check_items, item_count, payload_len};
+use super::shared::{Grounds, Permit, Shared, common};
 use crate::buf::Writer;
-use crate::proto::{Assembler, Limit, Role, Terms};
+use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
 use crate::transport::{Deadline, Link};
 use crate::wire::{BatchBuilder, Header, Status};
@@ -40,10 +40,9 @@ common! {
 }
 
 impl ServerSession {
-    pub(super) fn new(link: Link, terms: Terms, config: &ServerConfig, permit: Permit) -> Self {
-        let Link { outgoing, incoming, wire, abort, .. } = link;
-        let shared = Shared::new(wire, terms, abort, config.max_in_flight, Some(permit));
-        let assembler = Assembler::new(Role::Server, &terms);
+    pub(super) fn new(link: Link, grounds: Grounds, config: &ServerConfig, permit: Permit) -> Self {
+        let (shared, outgoing, incoming) = Shared::of(link, grounds, config.max_in_flight, Some(permit));
+        let assembler = Assembler::new(Role::Server, &shared.framing());
         let receiver = Receiver::new(incoming, Arc::clone(&shared), Role::Server, assembler, 0);
         let sender = Sender::new(outgoing, shared);
         Self { requests: RequestReceiver { receiver }, responses: ResponseSender { sender } }
@@ -234,8 +233,7 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        let allowed = self.terms().response_payload;
-        let len = self.sender.build(Limit::ResponsePayload, allowed, fill)?;
+        let len = self.sender.build(self.bounds(), deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len);
         Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
     }
@@ -267,9 +265,8 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        let (allowed, items) = (self.terms().response_payload, self.terms().response_items);
-        bounded_items(max_items, Limit::ResponseItems, items)?;
-        let (len, count) = self.sender.build_batch(Limit::ResponsePayload, allowed, max_items, fill)?;
+        bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
+        let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
         Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
     }
@@ -317,6 +314,10 @@ impl ResponseSender {
     #[must_use]
     pub const fn wants_write(&self) -> bool {
         self.sender.is_unfinished()
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { limit: Limit::ResponsePayload, bytes: self.terms().response_payload }
     }
 
     fn payload_len(&self, len: u64) -> Result<u32, Error> {

@@ -1,9 +1,10 @@
 //! What the two halves of a session share.
 
 use super::error::Error;
+use super::status::{Fallback, SessionStatus};
 use crate::proto::{InFlight, Terms};
 use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, lock};
-use crate::transport::{Abort, Wire};
+use crate::transport::{Abort, Incoming, Link, Outgoing, Wire};
 
 /// One of the sessions that a server may have.
 #[derive(Debug)]
@@ -25,12 +26,22 @@ impl Drop for Permit {
     }
 }
 
+/// What a session begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grounds {
+    pub(super) terms: Terms,
+    pub(super) fallback: Option<Fallback>,
+}
+
 /// What the sending and the receiving half both need.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) wire: Arc<dyn Wire>,
     pub(super) terms: Terms,
     pub(super) abort: Abort,
+    /// Bytes that a packet has at most.
+    pub(super) packet_size: u32,
+    fallback: Option<Fallback>,
     in_flight: Mutex<InFlight>,
     /// Why the session ended, where it was more than a connection that closed.
     ended: OnceLock<Error>,
@@ -39,15 +50,29 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        wire: Arc<dyn Wire>,
-        terms: Terms,
-        abort: Abort,
+    /// What the halves of `link` share, and those halves.
+    pub(super) fn of(
+        link: Link,
+        grounds: Grounds,
         max_in_flight: usize,
         permit: Option<Permit>,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, Box<dyn Outgoing>, Box<dyn Incoming>) {
+        let Link { outgoing, incoming, wire, abort, packet_size, is_whole } = link;
+        let Grounds { terms, fallback } = grounds;
+        let packet_size = if is_whole { packet_size } else { terms.packet_size };
         let in_flight = Mutex::new(InFlight::new(max_in_flight));
-        Arc::new(Self { wire, terms, abort, in_flight, ended: OnceLock::new(), _permit: permit })
+        let ended = OnceLock::new();
+        let shared = Self { wire, terms, abort, packet_size, fallback, in_flight, ended, _permit: permit };
+        (Arc::new(shared), outgoing, incoming)
+    }
+
+    /// The terms as they are for whoever puts packets together.
+    pub(super) fn framing(&self) -> Terms {
+        Terms { packet_size: self.packet_size, ..self.terms }
+    }
+
+    pub(super) const fn status(&self) -> SessionStatus {
+        SessionStatus { profile: self.terms.profile, fallback: self.fallback }
     }
 
     pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
@@ -82,6 +107,13 @@ macro_rules! common {
             pub fn terms(&self) -> &$crate::proto::Terms {
                 let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
                 &shared(self).terms
+            }
+
+            /// What it travels over, and what it had to do without.
+            #[must_use]
+            pub fn status(&self) -> $crate::session::SessionStatus {
+                let shared: fn(&Self) -> &$crate::sync::Arc<$crate::session::shared::Shared> = $shared;
+                shared(self).status()
             }
 
             /// Who is at the other end.

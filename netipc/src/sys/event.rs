@@ -36,6 +36,11 @@ impl EventQueue {
         epoll::add(&self.0, source, epoll::EventData::new_u64(event), interest).during("epoll_ctl")
     }
 
+    /// Watches `source` for the end of the other side, and for nothing else.
+    pub(crate) fn add_for_hang_up(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
+        epoll::add(&self.0, source, epoll::EventData::new_u64(event), epoll::EventFlags::RDHUP).during("epoll_ctl")
+    }
+
     /// Watches `source` no more.
     pub(crate) fn remove(&self, source: impl AsFd) -> Result<(), SystemError> {
         epoll::delete(&self.0, source).during("epoll_ctl")

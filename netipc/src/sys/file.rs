@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Resource;
 
 use super::clock::WallTime;
 use super::{During, SystemError};
@@ -139,6 +140,19 @@ impl File {
         rustix::fs::fstat(&self.0).during("fstat").map(|stat| FileFacts::new(&stat))
     }
 
+    /// Writes the first bytes of the file.
+    pub(crate) fn write_start(&self, bytes: &[u8]) -> Result<(), SystemError> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::pwrite(&self.0, rest, written as u64) {
+                Ok(more) => written += more,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(SystemError::new("pwrite", errno)),
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the first bytes of the file, as many as it has, into `bytes`; how many that were.
     pub(crate) fn read_start(&self, bytes: &mut [u8]) -> Result<usize, SystemError> {
         let mut len = 0;
@@ -155,7 +169,6 @@ impl File {
 }
 
 /// To make regions, and to use them.
-#[cfg_attr(not(test), expect(dead_code, reason = "regions are made by what is yet to come"))]
 impl File {
     /// A new file for this user alone, whatever the umask, where nothing stands yet; nothing is left behind by a failure.
     pub(crate) fn create(path: &Path) -> Result<Self, SystemError> {
@@ -188,6 +201,10 @@ impl File {
 
     /// Gives the file `len` bytes and takes the room for them, so that no write to them can fail for want of it.
     pub(crate) fn allocate(&self, len: u64) -> Result<(), SystemError> {
+        // Beyond the process's own limit the kernel would send SIGXFSZ, which ends it: setrlimit(2).
+        if rustix::process::getrlimit(Resource::Fsize).current.is_some_and(|most| len > most) {
+            return Err(SystemError::new("fallocate", Errno::FBIG));
+        }
         loop {
             match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
                 Ok(()) => return Ok(()),

@@ -1,5 +1,5 @@
-//! System calls, and nothing above them: sockets, event queues, timers, files, processes, and how to give the processor
-//! away.
+//! System calls, and nothing above them: sockets, event queues, timers, files, memory that processes share and words to
+//! sleep on there, processes, and how to give the processor away.
 //!
 //! Owns: every call into the kernel, with its `errno` and its name kept as one error. It refuses to decide anything:
 //! what to do about an interrupted or refused call is said by whoever made it.
@@ -7,8 +7,10 @@
 mod clock;
 mod event;
 mod file;
+mod futex;
 #[cfg(test)]
 pub(crate) mod ground;
+mod map;
 mod peer;
 pub(crate) mod process;
 mod socket;
@@ -16,6 +18,8 @@ mod socket;
 pub(crate) use clock::WallTime;
 pub(crate) use event::{Event, EventQueue, Signal, Timer};
 pub(crate) use file::{Directory, File, FileFacts, FileId, FileKind, raise_file_mode, unlink};
+pub(crate) use futex::{sleep_on, wake_at};
+pub(crate) use map::Mapping;
 pub use peer::Peer;
 #[cfg(test)]
 pub(crate) use socket::pair;
@@ -47,6 +51,16 @@ impl SystemError {
         Self::new("mmap", Errno::NOMEM)
     }
 
+    /// Why a thread could not be started.
+    pub(crate) fn of_thread(error: &std::io::Error) -> Self {
+        Self { call: "clone", errno: error.raw_os_error().unwrap_or(Errno::AGAIN.raw_os_error()) }
+    }
+
+    /// A region that no process could have: its areas are too large.
+    pub(crate) const fn region_too_large() -> Self {
+        Self::new("fallocate", Errno::FBIG)
+    }
+
     /// The call, by the name of its page in section 2 of the manual.
     #[must_use]
     pub const fn call(&self) -> &'static str {
@@ -68,6 +82,11 @@ impl SystemError {
     /// Whether there is nothing at the path that was named.
     pub(crate) const fn is_nothing_there(&self) -> bool {
         self.errno == Errno::NOENT.raw_os_error()
+    }
+
+    /// Whether something stands at the path of what was to be made.
+    pub(crate) const fn is_there_already(&self) -> bool {
+        self.errno == Errno::EXIST.raw_os_error()
     }
 
     /// Whether this user has no right to it.

@@ -28,9 +28,11 @@ pub(crate) use claim::{Claim, ClaimError};
 pub(crate) use memory::pair;
 pub use memory::{Fault, Script};
 pub(crate) use seqpacket::{Listening, connect, link};
-pub(crate) use shm::reclaim;
+pub use shm::{AttachError, Flaw, FlawRule};
+pub(crate) use shm::{Corrupt, Region, Room, Watcher, reclaim};
 pub use wait::{Deadline, Wait};
 
+use crate::buf::Writer;
 use crate::sync::Arc;
 pub(crate) use crate::sys::Readiness;
 use crate::sys::{Peer, SystemError};
@@ -50,6 +52,9 @@ pub(crate) enum LinkError {
     /// Somebody used the link's [`Abort`].
     #[error("aborted")]
     Aborted,
+    /// A word in shared memory cannot be.
+    #[error("shared memory: {0}")]
+    Corrupt(Corrupt),
     /// A call into the kernel failed.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -68,10 +73,49 @@ pub(crate) trait Outgoing: Debug + Send {
     /// # Errors
     /// Nothing of the packet was sent then.
     fn try_send(&mut self, packet: &[IoSlice<'_>]) -> Result<bool, LinkError>;
+
+    /// The way to build packets where the peer will read them, if this link has one.
+    fn in_place(&mut self) -> Option<&mut dyn InPlace> {
+        None
+    }
+}
+
+/// Building a packet where the peer will read it. It begins once there is room, which stays until something is sent.
+pub(crate) trait InPlace {
+    /// Whether there is room.
+    fn has_room(&mut self) -> Result<bool, LinkError>;
+
+    /// Waits for room until the deadline.
+    fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), LinkError>;
+
+    /// Writes up to `most` bytes behind a head of `head` bytes.
+    fn body(&mut self, head: usize, most: usize) -> Writer<'_>;
+
+    /// Sends this head, and `len` bytes of what stands behind it.
+    fn send(&mut self, head: &[u8], len: usize) -> Result<(), LinkError>;
+}
+
+/// What is known of a packet before it is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// It may not even be there.
+    Unknown,
+    /// It is there, and has so many bytes.
+    Bytes(usize),
 }
 
 /// The half of a link that packets come in by.
 pub(crate) trait Incoming: Debug + Send {
+    /// How long the next packet is. Waits for it where that can be told before it is received.
+    fn expect(&mut self, _deadline: Deadline) -> Result<Expected, LinkError> {
+        Ok(Expected::Unknown)
+    }
+
+    /// The same without waiting; `None` where there is no packet for certain.
+    fn try_expect(&mut self) -> Result<Option<Expected>, LinkError> {
+        Ok(Some(Expected::Unknown))
+    }
+
     /// Receives one packet into `head`, and what that has no room for into `body`. Its length, which is larger than
     /// both where its end was cut off.
     fn receive(&mut self, head: &mut [u8], body: &mut [u8], deadline: Deadline) -> Result<usize, LinkError>;
@@ -88,6 +132,9 @@ pub(crate) trait Wire: Debug + Send + Sync + AsFd + Interrupt {
     /// Ends both directions, for the peer and for every thread that waits.
     fn shut_down(&self);
 
+    /// Whether the peer has closed its end, or this one was shut down.
+    fn has_hung_up(&self) -> bool;
+
     /// Who is at the other end.
     fn peer(&self) -> Peer;
 }
@@ -102,4 +149,6 @@ pub(crate) struct Link {
     pub(crate) abort: Abort,
     /// The longest packet that can be sent, in bytes.
     pub(crate) packet_size: u32,
+    /// Whether messages go as one packet each, whatever packet size was agreed on.
+    pub(crate) is_whole: bool,
 }

@@ -66,7 +66,8 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
     let abort = abort.watch_alone(&as_target)?;
     let adaptive = match wait {
         Wait::Block => None,
-        Wait::Adaptive => Some([Adaptive::new(), Adaptive::for_the_rest()]),
+        // Trying all the time costs a system call each time here, and more than it gains.
+        Wait::Adaptive | Wait::Always => Some([Adaptive::new(), Adaptive::for_the_rest()]),
     };
     Ok(Link {
         outgoing: Box::new(Sender { shared: Arc::clone(&shared), timeout: None }),
@@ -74,6 +75,7 @@ pub(crate) fn link(socket: Socket, wait: Wait, abort: &Abort) -> Result<Link, Li
         wire: shared,
         abort,
         packet_size: u32::try_from(most).unwrap_or(u32::MAX),
+        is_whole: false,
     })
 }
 
@@ -174,6 +176,10 @@ impl Wire for Shared {
 
     fn shut_down(&self) {
         self.socket.shut_down();
+    }
+
+    fn has_hung_up(&self) -> bool {
+        self.socket.is_hung_up()
     }
 
     fn peer(&self) -> Peer {

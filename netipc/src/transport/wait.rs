@@ -75,6 +75,9 @@ pub enum Wait {
     /// Looks for it again and again, giving the processor away in between, as long as this peer's recent answers have
     /// come soon enough for that to be worth while; then sleeps.
     Adaptive,
+    /// Looks for it all the time in shared memory, and gives the processor away to whoever else can use it; costs one
+    /// whole processor while a call waits. Over a socket the same as [`Adaptive`](Self::Adaptive).
+    Always,
 }
 
 /// How long to go on trying for a message before sleeping.

@@ -68,6 +68,7 @@ fn link(end: Arc<End>, abort: &Abort) -> Result<Link, LinkError> {
         wire: end,
         abort,
         packet_size,
+        is_whole: false,
     })
 }
 
@@ -306,6 +307,10 @@ impl Wire for End {
 
     fn shut_down(&self) {
         self.close(&mut lock(&self.line.state));
+    }
+
+    fn has_hung_up(&self) -> bool {
+        lock(&self.line.state).is_ended
     }
 
     fn peer(&self) -> Peer {

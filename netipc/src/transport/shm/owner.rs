@@ -25,7 +25,6 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 impl Owner {
     /// This process; another one in a child that was forked off, so it is found out anew each time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "regions are made by what is yet to come"))]
     pub(super) fn this_process() -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or(0);
         Self { pid, generation: Life::of_this_process().map_or(UNKNOWN, |life| generation(&life)) }

@@ -1,0 +1,133 @@
+//! Watching the lifelines of a server's sessions.
+//!
+//! Owns: one thread for all sessions of a listener, which sleeps in epoll(7) until a client is gone, and then has whoever
+//! waits in its session look up. It refuses to do anything else, and ends with the last session that it watches.
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::thread::{Builder, JoinHandle, current};
+
+use super::link::Shared;
+use crate::sync::{Arc, Mutex, Weak, lock};
+use crate::sys::{Event, EventQueue, Signal, SystemError};
+
+/// It makes a few system calls, and no deep ones.
+const STACK: usize = 128 << 10;
+/// The event that ends the thread; those of sessions count up from the next.
+const END: Event = 0;
+
+/// One session's place among those that are watched.
+#[derive(Debug)]
+pub(super) struct Watch {
+    watcher: Arc<Watcher>,
+    event: Event,
+}
+
+/// The thread, and what it watches.
+pub(crate) struct Watcher {
+    list: Arc<List>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct List {
+    queue: EventQueue,
+    end: Signal,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug)]
+struct Sessions {
+    next: Event,
+    by_event: BTreeMap<Event, Weak<Shared>>,
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watcher").finish_non_exhaustive()
+    }
+}
+
+impl Watcher {
+    /// A thread that watches nothing yet.
+    ///
+    /// # Errors
+    /// Where the machine lacks a descriptor or a thread for it.
+    pub(crate) fn start() -> Result<Arc<Self>, SystemError> {
+        let sessions = Mutex::new(Sessions { next: END + 1, by_event: BTreeMap::new() });
+        let list = Arc::new(List { queue: EventQueue::new()?, end: Signal::new()?, sessions });
+        list.queue.add(&list.end, END)?;
+        let watched = Arc::clone(&list);
+        let thread = Builder::new().name("netipc-watch".to_owned()).stack_size(STACK).spawn(move || watched.watch());
+        let thread = thread.map_err(|error| SystemError::of_thread(&error))?;
+        Ok(Arc::new(Self { list, thread: Some(thread) }))
+    }
+
+    /// Has `session` look up when the peer at the other end of `lifeline` is gone, at once if it is.
+    ///
+    /// # Errors
+    /// Where the machine lacks what is needed for it.
+    pub(super) fn watch(self: &Arc<Self>, session: &Arc<Shared>, lifeline: impl AsFd) -> Result<Watch, SystemError> {
+        let event = {
+            let mut sessions = lock(&self.list.sessions);
+            let event = sessions.next;
+            sessions.next += 1;
+            sessions.by_event.insert(event, Arc::downgrade(session));
+            event
+        };
+        let watch = Watch { watcher: Arc::clone(self), event };
+        match self.list.queue.add_for_hang_up(lifeline, event) {
+            Ok(()) => Ok(watch),
+            Err(error) => {
+                lock(&self.list.sessions).by_event.remove(&event);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.list.end.raise();
+        if let Some(thread) = self.thread.take() {
+            // It may be this thread that lets go of the last session.
+            if thread.thread().id() != current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// Watches `lifeline` no more. To close it is not enough where there are copies of the descriptor: a process that was
+    /// forked off has some.
+    pub(super) fn forget(&self, lifeline: impl AsFd) {
+        let list = &self.watcher.list;
+        // It fails for one that has told its end.
+        let _ = list.queue.remove(lifeline);
+        lock(&list.sessions).by_event.remove(&self.event);
+    }
+}
+
+impl List {
+    fn watch(&self) {
+        loop {
+            match self.queue.wait(None) {
+                Ok(Some(END)) => return,
+                Ok(Some(event)) => {
+                    let session = lock(&self.sessions).by_event.remove(&event);
+                    if let Some(session) = session.and_then(|session| session.upgrade()) {
+                        // It would be told for ever.
+                        let _ = self.queue.remove(&*session);
+                        session.end();
+                    }
+                }
+                // A signal came.
+                Ok(None) => {}
+                // It can fail for a descriptor that is none, which this is not.
+                Err(_) => return,
+            }
+        }
+    }
+}
