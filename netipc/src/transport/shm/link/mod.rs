@@ -102,12 +102,17 @@ impl Shared {
     /// Why nothing ever can any more.
     #[inline]
     fn has_room(&self) -> Result<bool, LinkError> {
+        self.check_open()?;
+        Ok(self.lane.has_room())
+    }
+
+    /// # Errors
+    /// Why nothing can be sent any more.
+    #[inline]
+    fn check_open(&self) -> Result<(), LinkError> {
         self.check()?;
         // Acquire: pairs with the Release in `end`.
-        if self.has_ended.load(Ordering::Acquire) {
-            return Err(LinkError::Closed);
-        }
-        Ok(self.lane.has_room())
+        if self.has_ended.load(Ordering::Acquire) { Err(LinkError::Closed) } else { Ok(()) }
     }
 
     /// What can be done without waiting; after the end anything, since it fails at once.

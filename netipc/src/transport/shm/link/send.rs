@@ -102,7 +102,7 @@ impl InPlace for Sender {
     }
 
     fn send(&mut self, head: &[u8], len: usize) -> Result<(), LinkError> {
-        self.shared.check()?;
+        self.shared.check_open()?;
         if head.len().saturating_add(len) > self.outbox.capacity() {
             return Err(SystemError::packet_too_long().into());
         }
