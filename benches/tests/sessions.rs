@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_sessions");
 
 fn each(mut check: impl FnMut(&'static dyn Contender, &Workload) -> io::Result<()>) {
     for contender in CONTENDERS {
-        for workload in &WORKLOADS {
+        for workload in WORKLOADS.iter().filter(|workload| contender.runs(workload)) {
             if let Err(error) = check(*contender, workload) {
                 panic!("{}, {}: {error}", workload.name, contender.name());
             }

@@ -1,4 +1,4 @@
-//! Level 1 sessions of netipc, over a socket in a run directory.
+//! Level 1 sessions of netipc, which meet over a socket in a run directory.
 //!
 //! Owns: nothing but the calls that a user makes. Every call has a deadline, and every session an abort handle that
 //! somebody else holds: that is how a program would use them.
@@ -15,9 +15,9 @@ use super::workload::{Answers, Workload};
 use super::{Caller, Contender, End, Meeting};
 
 /// A session that sleeps until a message comes.
-pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block };
+pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block, over: Over::Socket };
 /// A session that looks for the message again and again for as long as that is worth while.
-pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive };
+pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive, over: Over::Socket };
 
 const METHOD: Method = Method::new(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,6 +27,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Session {
     name: &'static str,
     wait: Wait,
+    over: Over,
+}
+
+/// What carries the messages of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The socket that it began on.
+    Socket,
+    /// A region that both sides map, which holds one message each way.
+    SharedMemory,
 }
 
 impl Contender for Session {
@@ -36,6 +46,10 @@ impl Contender for Session {
 
     fn meeting(&self) -> Meeting {
         Meeting::RunDir
+    }
+
+    fn runs(&self, workload: &Workload) -> bool {
+        self.over == Over::Socket || workload.in_flight == 1
     }
 
     fn serve(&self, end: End, workload: &Workload, ready: Ready) -> io::Result<()> {

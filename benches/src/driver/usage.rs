@@ -1,6 +1,6 @@
 //! What a process has spent so far: CPU time, and how often it went to sleep.
 //!
-//! Owns: two ways to read that. Of oneself, from the process's clock; of the server, from /proc while it sleeps, so that
+//! Owns: two ways to read that. Of oneself, between two points, from the process's clock; of the server, from /proc while it sleeps, so that
 //! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU.
 
 use std::fs;
@@ -36,14 +36,37 @@ impl Usage {
     }
 }
 
-/// Of this process; the sleeps are the calling thread's, for a client has no other.
-///
-/// # Errors
-/// /proc could not be read.
-pub fn own() -> io::Result<Usage> {
-    let sleeps = Thread::read(Path::new("/proc/thread-self"))?.sleeps;
-    let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).map_err(io::Error::other)?;
-    Ok(Usage { cpu, sleeps })
+/// A point in the life of this process, from which on its spending is counted. The sleeps are the calling thread's, for a
+/// client has no other.
+#[derive(Debug)]
+pub struct Own(Usage);
+
+impl Own {
+    /// Now: its clock is read last, so that what reading /proc costs is not counted.
+    ///
+    /// # Errors
+    /// /proc could not be read.
+    pub fn begin() -> io::Result<Self> {
+        let sleeps = own_sleeps()?;
+        Ok(Self(Usage { cpu: own_cpu()?, sleeps }))
+    }
+
+    /// What was spent since then, the clock being read first.
+    ///
+    /// # Errors
+    /// /proc could not be read.
+    pub fn end(&self) -> io::Result<Usage> {
+        let cpu = own_cpu()?;
+        Usage { cpu, sleeps: own_sleeps()? }.since(self.0)
+    }
+}
+
+fn own_cpu() -> io::Result<Duration> {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).map_err(io::Error::other)
+}
+
+fn own_sleeps() -> io::Result<u64> {
+    Ok(Thread::read(Path::new("/proc/thread-self"))?.sleeps)
 }
 
 /// Of another process, once all its threads sleep.
@@ -108,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_process_that_works_is_seen_to_spend_cpu_time() {
-        let before = own().unwrap();
+        let before = own_cpu().unwrap();
         // Bounded by what is asserted: the clock of the process's own work must advance.
-        while own().unwrap().since(before).unwrap().cpu < Duration::from_millis(1) {}
+        while own_cpu().unwrap() - before < Duration::from_millis(1) {}
     }
 
     #[test]
