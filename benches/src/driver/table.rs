@@ -119,11 +119,12 @@ fn row(rows: &mut String, placement: Placement, name: &str, references: &[&[Figu
     let ratios: String = references
         .iter()
         .map(|those| COMPARED.map(|figure| ratio_of(rounds, those, figure)))
-        .map(|[mean, p50, cpu]| format!(" {mean:.2}, {p50:.2}, {cpu:.2} |"))
+        .map(|compared| format!(" {} |", compared.map(three_digits).join(", ")))
         .collect();
     let calls = median_of(rounds, |figures| figures.calls_per_second);
-    let [p50, p99, p999] = PERCENTILES.map(|figure| micros(median_of(rounds, figure)));
-    let [client, server] = CPU.map(|figure| micros(median_of(rounds, figure)));
+    let micros = |figure| three_digits(median_of(rounds, figure) / 1e3);
+    let [p50, p99, p999] = PERCENTILES.map(micros);
+    let [client, server] = CPU.map(micros);
     let [client_sleeps, server_sleeps] = SLEEPS.map(|figure| median_of(rounds, figure));
     writeln!(
         rows,
@@ -134,10 +135,9 @@ fn row(rows: &mut String, placement: Placement, name: &str, references: &[&[Figu
     .expect("a String takes what is written to it");
 }
 
-/// Nanoseconds, as microseconds to print: those of shared memory are fractions of one.
-fn micros(nanoseconds: f64) -> String {
-    let micros = nanoseconds / 1e3;
-    if micros < 1.0 { format!("{micros:.3}") } else { format!("{micros:.2}") }
+/// Two decimals, and one more of what is small: shared memory is a hundred times as fast as what wakes a CPU.
+fn three_digits(value: f64) -> String {
+    if value < 1.0 { format!("{value:.3}") } else { format!("{value:.2}") }
 }
 
 /// What connections cost that nobody uses for `length`, contender by contender.
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_of_a_microsecond_keep_their_digits() {
-        assert_eq!([74.0, 999.0, 1_234.0, 85_110.0].map(micros), ["0.074", "0.999", "1.23", "85.11"]);
+    fn fractions_keep_their_digits() {
+        assert_eq!([0.0074, 0.9989, 1.0, 85.114].map(three_digits), ["0.007", "0.999", "1.00", "85.11"]);
     }
 }
