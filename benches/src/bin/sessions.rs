@@ -4,7 +4,7 @@
 //! `--quick` runs 3 rounds; `--rounds N` runs N (default 7); `--only WORDS` keeps the rows in whose workload, placement or
 //! contender the words are found, and may be given more than once. Ratios refer to bare loops, which therefore stay;
 //! `--vs WORDS` makes them refer to the contenders in whose names the words are found instead, and may be given more than
-//! once. `--idle [SECONDS]` prints what connections cost that nobody uses (for 10 s each), unpinned; `--only` is then about
+//! once. `--idle [SECONDS]` prints what connections cost that nobody uses (for 10 s each, 20 at most), unpinned; `--only` is then about
 //! contenders alone.
 
 use netipc_benches::driver::CONTENDERS;
@@ -14,8 +14,12 @@ use netipc_benches::driver::slice::Course;
 use netipc_benches::driver::table::{Choice, idle_table, machine, table};
 use netipc_benches::driver::workload::WORKLOADS;
 use std::io;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// Seconds. Servers wait for longer than that until they give up.
+const IDLE: RangeInclusive<u64> = 1..=20;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -51,8 +55,9 @@ fn parse(args: Vec<String>) -> Option<(Choice, Option<Duration>)> {
             "--vs" => choice.versus.push(args.next()?),
             "--idle" => {
                 let seconds = args.next_if(|arg| !arg.starts_with('-'));
-                let seconds =
-                    seconds.map_or(Some(10), |seconds| seconds.parse().ok()).filter(|&seconds| seconds > 0)?;
+                let seconds = seconds
+                    .map_or(Some(10), |seconds| seconds.parse().ok())
+                    .filter(|seconds| IDLE.contains(seconds))?;
                 idle = Some(Duration::from_secs(seconds));
             }
             _ => return None,

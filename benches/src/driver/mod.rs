@@ -50,6 +50,11 @@ pub trait Contender: Sync {
         true
     }
 
+    /// Whether a server that nobody calls goes to sleep.
+    fn rests(&self) -> bool {
+        true
+    }
+
     /// The server: says `ready` once a client can connect, then answers one client's requests, in order, with what
     /// [`workload::Answers`] says, until that client hangs up.
     ///
@@ -121,5 +126,8 @@ pub const CONTENDERS: &[&dyn Contender] = &[
     &bare_shm::SPINS_8192,
     &bare_shm::SPINS_128,
     &bare_shm::FUTEX,
+    &session::SHM_BLOCKING,
+    &session::SHM_ADAPTIVE,
+    &session::SHM_ALWAYS,
     &bare::BY_PATH,
 ];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use netipc::endpoint::Endpoint;
 use netipc::session::{Abort, ClientConfig, ClientSession, Deadline, Error, ServerConfig, Wait};
-use netipc::wire::Method;
+use netipc::wire::{Method, Profiles};
 
 use super::process::Ready;
 use super::workload::{Answers, Workload};
@@ -18,6 +18,13 @@ use super::{Caller, Contender, End, Meeting};
 pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block, over: Over::Socket };
 /// A session that looks for the message again and again for as long as that is worth while.
 pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive, over: Over::Socket };
+
+/// [`BLOCKING`] over shared memory.
+pub const SHM_BLOCKING: Session = Session { name: "session shm, block", over: Over::SharedMemory, ..BLOCKING };
+/// [`ADAPTIVE`] over shared memory.
+pub const SHM_ADAPTIVE: Session = Session { name: "session shm, adaptive", over: Over::SharedMemory, ..ADAPTIVE };
+/// A session over shared memory that never sleeps.
+pub const SHM_ALWAYS: Session = Session { name: "session shm, always", wait: Wait::Always, over: Over::SharedMemory };
 
 const METHOD: Method = Method::new(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +46,16 @@ pub enum Over {
     SharedMemory,
 }
 
+impl Over {
+    /// No other is proposed or taken: where it can't be had, the run fails, and does not measure something else.
+    fn profiles(self) -> Profiles {
+        match self {
+            Self::Socket => Profiles::BASELINE,
+            Self::SharedMemory => Profiles::SHM_HYBRID,
+        }
+    }
+}
+
 impl Contender for Session {
     fn name(&self) -> &'static str {
         self.name
@@ -52,9 +69,14 @@ impl Contender for Session {
         self.over == Over::Socket || workload.in_flight == 1
     }
 
+    fn rests(&self) -> bool {
+        self.wait != Wait::Always
+    }
+
     fn serve(&self, end: End, workload: &Workload, ready: Ready) -> io::Result<()> {
         let abort = Abort::new();
         let config = ServerConfig::new()
+            .profiles(self.over.profiles())
             .max_request_payload(limit(workload.request_len))
             .max_response_payload(limit(workload.response_len))
             .wait(self.wait)
@@ -80,11 +102,16 @@ impl Contender for Session {
     fn connect(&self, end: End, workload: &Workload) -> io::Result<Box<dyn Caller>> {
         let abort = Abort::new();
         let config = ClientConfig::new()
+            .profiles(self.over.profiles())
             .max_request_payload(limit(workload.request_len))
             .max_response_payload(limit(workload.response_len))
             .wait(self.wait)
             .abort(&abort);
         let session = config.connect(&endpoint(end)?, Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
+        let profile = session.status().profile;
+        if profile != self.over.profiles() {
+            return Err(io::Error::other(format!("the session came to travel over {profile:?}")));
+        }
         Ok(Box::new(SessionCaller { session, _abort: abort }))
     }
 }

@@ -65,10 +65,10 @@ impl Course {
         let mut requests = Requests::new(workload);
         drive(&mut *caller, &mut requests, workload, length / WARM_UP, &mut self.samples)?;
 
-        let (served, begin) = (usage::of_sleeping(server.pid())?, usage::Own::begin()?);
+        let (served, begin) = (usage::of_other(server.pid(), contender.rests())?, usage::Own::begin()?);
         let (calls, elapsed) = drive(&mut *caller, &mut requests, workload, length, &mut self.samples)?;
         let called = begin.end()?;
-        let served = usage::of_sleeping(server.pid())?.since(served)?;
+        let served = usage::of_other(server.pid(), contender.rests())?.since(served)?;
 
         server.finish(caller)?;
         Ok(Figures::new(&mut self.samples[..calls], elapsed, called, served))
@@ -87,11 +87,11 @@ impl Course {
             let answer = caller.call(requests.next_request())?;
             requests.check(answer)?;
         }
-        let (served, begin) = (usage::of_sleeping(server.pid())?, usage::Own::begin()?);
+        let (served, begin) = (usage::of_other(server.pid(), contender.rests())?, usage::Own::begin()?);
         let until = clock_gettime(ClockId::Monotonic) + Timespec::try_from(length).map_err(io::Error::other)?;
         retry_on_intr(|| clock_nanosleep_absolute(ClockId::Monotonic, &until))?;
         let client = begin.end()?;
-        let served = usage::of_sleeping(server.pid())?.since(served)?;
+        let served = usage::of_other(server.pid(), contender.rests())?.since(served)?;
         server.finish(caller)?;
         Ok(Idle { client, server: served })
     }

@@ -1,7 +1,7 @@
 //! What a process has spent so far: CPU time, and how often it went to sleep.
 //!
 //! Owns: two ways to read that. Of oneself, between two points, from the process's clock; of the server, from /proc while it sleeps, so that
-//! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU.
+//! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU, or offers to.
 
 use std::fs;
 use std::io;
@@ -69,14 +69,16 @@ fn own_sleeps() -> io::Result<u64> {
     Ok(Thread::read(Path::new("/proc/thread-self"))?.sleeps)
 }
 
-/// Of another process, once all its threads sleep.
+/// Of another process: once all its threads sleep, if it `rests`, else at once.
+///
+/// What never sleeps gives its CPU away again and again, and its figures are brought up to date as often.
 ///
 /// # Errors
 /// The process is gone, does not sleep, or /proc could not be read.
-pub fn of_sleeping(pid: u32) -> io::Result<Usage> {
+pub fn of_other(pid: u32, rests: bool) -> io::Result<Usage> {
     for _ in 0..SETTLING {
         let threads = threads(pid)?;
-        if threads.iter().all(|thread| thread.sleeping) {
+        if !rests || threads.iter().all(|thread| thread.sleeping) {
             let total = |usage: Usage, thread: &Thread| Usage {
                 cpu: usage.cpu + thread.cpu,
                 sleeps: usage.sleeps + thread.sleeps,
