@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_sessions");
 
 fn each(mut check: impl FnMut(&'static dyn Contender, &Workload) -> io::Result<()>) {
     for contender in CONTENDERS {
-        for workload in &WORKLOADS {
+        for workload in WORKLOADS.iter().filter(|workload| contender.runs(workload)) {
             if let Err(error) = check(*contender, workload) {
                 panic!("{}, {}: {error}", workload.name, contender.name());
             }
@@ -88,28 +88,74 @@ fn a_request_that_is_not_the_next_one_ends_the_run() {
 }
 
 #[test]
-fn a_killed_client_takes_its_server_along() {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sessions-{}", std::process::id()));
-    fs::create_dir(&directory).unwrap();
-    let mut client = Command::new(PROGRAM)
-        .args(["--only", "by path", "--only", "unpinned", "--only", "16 in flight"])
-        .env("TMPDIR", &directory)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let server = loop {
-        if let Some(server) = server_of(client.id()) {
-            break server;
-        }
-        assert!(client.try_wait().unwrap().is_none(), "the client ended before it was killed");
-    };
-    client.kill().unwrap();
-    client.wait().unwrap();
-    // It hangs, and the test with it, should the server live on.
-    while lives(&server) {
-        std::thread::yield_now();
+fn a_server_that_nobody_calls_does_not_work_all_the_time() {
+    let course = Course::new(PROGRAM.into(), Cpus::allowed().unwrap());
+    let length = Duration::from_millis(200);
+    for &contender in CONTENDERS.iter().filter(|contender| contender.rests()) {
+        let idle = course.idle(contender, &WORKLOADS[0], length).unwrap();
+        // Whatever it does once in a while. The client's time is of no use here: it counts the tests beside this one.
+        assert!(idle.server.cpu < length / 2, "{}: {idle:?}", contender.name());
     }
-    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn nothing_is_left_of_a_run() {
+    let directory = Directory::new("all");
+    for args in [&["--rounds", "1", "--vs", "bare shm, futex", "--only", "u64"][..], &["--idle", "1"]] {
+        let program = Command::new(PROGRAM)
+            .args(args)
+            .args(["--only", "bare shm, futex"])
+            .env("TMPDIR", &directory.0)
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(program.stdout).unwrap();
+        assert!(program.status.success() && printed.contains("| bare shm, futex |"), "{printed}");
+        assert!(printed.contains(directory.0.to_str().unwrap()), "{printed}");
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_killed_client_takes_its_server_along() {
+    for (name, workload) in [("bare, blocking, by path", "16 in flight"), ("bare shm, futex", "u64")] {
+        let directory = Directory::new(workload);
+        let mut client = Command::new(PROGRAM)
+            .args(["--vs", name, "--only", name, "--only", "unpinned", "--only", workload])
+            .env("TMPDIR", &directory.0)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = loop {
+            if let Some(server) = server_of(client.id()) {
+                break server;
+            }
+            assert!(client.try_wait().unwrap().is_none(), "the client ended before it was killed");
+        };
+        client.kill().unwrap();
+        client.wait().unwrap();
+        // It hangs, and the test with it, should the server live on.
+        while lives(&server) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A directory of a test's own, removed when dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sessions-{}-{name}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Best effort: the test may be failing already.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The /proc entry of the process that `client` started.

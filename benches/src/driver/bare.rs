@@ -206,15 +206,15 @@ fn length(header: &Header) -> usize {
     header.payload_len() as usize
 }
 
-fn stated(payload: &[u8]) -> u32 {
+pub(super) fn stated(payload: &[u8]) -> u32 {
     payload.len() as u32
 }
 
-fn seqpacket() -> io::Result<OwnedFd> {
+pub(super) fn seqpacket() -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-fn address(directory: &Path) -> io::Result<SocketAddrUnix> {
+pub(super) fn address(directory: &Path) -> io::Result<SocketAddrUnix> {
     let path: PathBuf = directory.join("bare.sock");
     Ok(SocketAddrUnix::new(path)?)
 }

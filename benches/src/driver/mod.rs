@@ -13,8 +13,10 @@
 //! the bytes are, how many calls are in flight, where both sides run and what is counted is the same for all of them.
 
 pub mod bare;
+pub mod bare_shm;
 pub mod placement;
 pub mod process;
+pub mod region;
 pub mod session;
 pub mod slice;
 pub mod stats;
@@ -40,6 +42,17 @@ pub trait Contender: Sync {
     /// Whether tables leave it out unless `--only` asks for it: it is there to check the driver.
     fn is_control(&self) -> bool {
         false
+    }
+
+    /// Whether it can carry this load at all; tables leave it out of those that it cannot.
+    fn runs(&self, workload: &Workload) -> bool {
+        let _ = workload;
+        true
+    }
+
+    /// Whether a server that nobody calls goes to sleep.
+    fn rests(&self) -> bool {
+        true
     }
 
     /// The server: says `ready` once a client can connect, then answers one client's requests, in order, with what
@@ -100,9 +113,21 @@ pub enum End {
     RunDir(PathBuf),
 }
 
-/// The rows that all ratios refer to.
-pub const REFERENCES: [&str; 2] = [bare::BLOCKING.name, bare::YIELDING.name];
+/// The rows that ratios refer to unless `--vs` says otherwise.
+pub const REFERENCES: [&str; 4] =
+    [bare::BLOCKING.name, bare::YIELDING.name, bare_shm::SPINS_8192.name, bare_shm::SPINS_128.name];
 
 /// All contenders, in the order of the tables. A new one is added here, and nowhere else.
-pub const CONTENDERS: &[&dyn Contender] =
-    &[&bare::BLOCKING, &bare::YIELDING, &session::BLOCKING, &session::ADAPTIVE, &bare::BY_PATH];
+pub const CONTENDERS: &[&dyn Contender] = &[
+    &bare::BLOCKING,
+    &bare::YIELDING,
+    &session::BLOCKING,
+    &session::ADAPTIVE,
+    &bare_shm::SPINS_8192,
+    &bare_shm::SPINS_128,
+    &bare_shm::FUTEX,
+    &session::SHM_BLOCKING,
+    &session::SHM_ADAPTIVE,
+    &session::SHM_ALWAYS,
+    &bare::BY_PATH,
+];

@@ -14,6 +14,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Access, access};
 use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -58,7 +59,7 @@ impl Server {
             }
             Meeting::RunDir => {
                 let run_dir = RunDir::new()?;
-                let end = End::RunDir(run_dir.0.clone());
+                let end = End::RunDir(run_dir.path().to_owned());
                 (Stdio::null(), Some(run_dir), end)
             }
         };
@@ -66,7 +67,7 @@ impl Server {
         command.args([SERVE, contender.name(), workload.name]);
         command.arg(std::process::id().to_string());
         command.arg(cpu.map_or(NONE.to_owned(), |cpu| cpu.to_string()));
-        command.arg(run_dir.as_ref().map_or(Path::new(NONE), |run_dir| &run_dir.0));
+        command.arg(run_dir.as_ref().map_or(Path::new(NONE), RunDir::path));
         let mut child = command.stdin(stdin).stdout(Stdio::piped()).spawn()?;
         // With the command goes this process's copy of the server's end: without that, neither side sees a hang-up.
         drop(command);
@@ -161,22 +162,37 @@ pub fn serve(args: &[String]) -> io::Result<()> {
     }
 }
 
+/// Where run directories are made: where `TMPDIR` says, else in memory, else where temporary files go.
+///
+/// A mapped file on a disk costs write-back, which is no part of what shared memory costs.
+pub fn ground() -> PathBuf {
+    let in_memory = Path::new("/dev/shm");
+    if std::env::var_os("TMPDIR").is_none() && access(in_memory, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return in_memory.to_owned();
+    }
+    std::env::temp_dir()
+}
+
 /// A directory of one server and its client; removed when dropped.
 #[derive(Debug)]
-struct RunDir(PathBuf);
+pub(super) struct RunDir(PathBuf);
 
 const RUN_DIR: &str = "netipc-sessions-";
 
 impl RunDir {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let all = std::env::temp_dir();
+        let all = ground();
         remove_abandoned(&all)?;
         // Relaxed: a number that nobody else gets is all that is asked.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = all.join(format!("{RUN_DIR}{}-{number}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -1,4 +1,4 @@
-//! Level 1 sessions of netipc, over a socket in a run directory.
+//! Level 1 sessions of netipc, which meet over a socket in a run directory.
 //!
 //! Owns: nothing but the calls that a user makes. Every call has a deadline, and every session an abort handle that
 //! somebody else holds: that is how a program would use them.
@@ -8,16 +8,23 @@ use std::time::Duration;
 
 use netipc::endpoint::Endpoint;
 use netipc::session::{Abort, ClientConfig, ClientSession, Deadline, Error, ServerConfig, Wait};
-use netipc::wire::Method;
+use netipc::wire::{Method, Profiles};
 
 use super::process::Ready;
 use super::workload::{Answers, Workload};
 use super::{Caller, Contender, End, Meeting};
 
 /// A session that sleeps until a message comes.
-pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block };
+pub const BLOCKING: Session = Session { name: "session, block", wait: Wait::Block, over: Over::Socket };
 /// A session that looks for the message again and again for as long as that is worth while.
-pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive };
+pub const ADAPTIVE: Session = Session { name: "session, adaptive", wait: Wait::Adaptive, over: Over::Socket };
+
+/// [`BLOCKING`] over shared memory.
+pub const SHM_BLOCKING: Session = Session { name: "session shm, block", over: Over::SharedMemory, ..BLOCKING };
+/// [`ADAPTIVE`] over shared memory.
+pub const SHM_ADAPTIVE: Session = Session { name: "session shm, adaptive", over: Over::SharedMemory, ..ADAPTIVE };
+/// A session over shared memory that never sleeps.
+pub const SHM_ALWAYS: Session = Session { name: "session shm, always", wait: Wait::Always, over: Over::SharedMemory };
 
 const METHOD: Method = Method::new(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,6 +34,26 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Session {
     name: &'static str,
     wait: Wait,
+    over: Over,
+}
+
+/// What carries the messages of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The socket that it began on.
+    Socket,
+    /// A region that both sides map, which holds one message each way.
+    SharedMemory,
+}
+
+impl Over {
+    /// No other is proposed or taken: where it can't be had, the run fails, and does not measure something else.
+    fn profiles(self) -> Profiles {
+        match self {
+            Self::Socket => Profiles::BASELINE,
+            Self::SharedMemory => Profiles::SHM_HYBRID,
+        }
+    }
 }
 
 impl Contender for Session {
@@ -38,9 +65,18 @@ impl Contender for Session {
         Meeting::RunDir
     }
 
+    fn runs(&self, workload: &Workload) -> bool {
+        self.over == Over::Socket || workload.in_flight == 1
+    }
+
+    fn rests(&self) -> bool {
+        self.wait != Wait::Always
+    }
+
     fn serve(&self, end: End, workload: &Workload, ready: Ready) -> io::Result<()> {
         let abort = Abort::new();
         let config = ServerConfig::new()
+            .profiles(self.over.profiles())
             .max_request_payload(limit(workload.request_len))
             .max_response_payload(limit(workload.response_len))
             .wait(self.wait)
@@ -66,11 +102,16 @@ impl Contender for Session {
     fn connect(&self, end: End, workload: &Workload) -> io::Result<Box<dyn Caller>> {
         let abort = Abort::new();
         let config = ClientConfig::new()
+            .profiles(self.over.profiles())
             .max_request_payload(limit(workload.request_len))
             .max_response_payload(limit(workload.response_len))
             .wait(self.wait)
             .abort(&abort);
         let session = config.connect(&endpoint(end)?, Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
+        let profile = session.status().profile;
+        if profile != self.over.profiles() {
+            return Err(io::Error::other(format!("the session came to travel over {profile:?}")));
+        }
         Ok(Box::new(SessionCaller { session, _abort: abort }))
     }
 }

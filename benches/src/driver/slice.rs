@@ -14,7 +14,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use super::placement::{Cpus, Placement};
 use super::process::Server;
 use super::stats::Figures;
-use super::usage;
+use super::usage::{self, Usage};
 use super::workload::{Requests, Workload};
 use super::{Caller, Contender};
 
@@ -22,6 +22,8 @@ use super::{Caller, Contender};
 const SAMPLES: usize = 4_000_000;
 /// What part of a slice goes untimed before it.
 const WARM_UP: u32 = 10;
+/// Calls that a connection has carried before nothing happens on it.
+const BEFORE_IDLING: u32 = 1_000;
 
 /// What all slices of a run share.
 #[derive(Debug)]
@@ -63,14 +65,44 @@ impl Course {
         let mut requests = Requests::new(workload);
         drive(&mut *caller, &mut requests, workload, length / WARM_UP, &mut self.samples)?;
 
-        let (served, called) = (usage::of_sleeping(server.pid())?, usage::own()?);
+        let (served, begin) = (usage::of_other(server.pid(), contender.rests())?, usage::Own::begin()?);
         let (calls, elapsed) = drive(&mut *caller, &mut requests, workload, length, &mut self.samples)?;
-        let called = usage::own()?.since(called)?;
-        let served = usage::of_sleeping(server.pid())?.since(served)?;
+        let called = begin.end()?;
+        let served = usage::of_other(server.pid(), contender.rests())?.since(served)?;
 
         server.finish(caller)?;
         Ok(Figures::new(&mut self.samples[..calls], elapsed, called, served))
     }
+
+    /// Connects, calls a few times, and does nothing for `length`, unpinned.
+    ///
+    /// # Errors
+    /// As [`Course::run`].
+    pub fn idle(&self, contender: &dyn Contender, workload: &Workload, length: Duration) -> io::Result<Idle> {
+        self.cpus.place_client(Placement::Unpinned)?;
+        let (server, end) = Server::start(&self.program, contender, workload, None)?;
+        let mut caller = contender.connect(end, workload)?;
+        let mut requests = Requests::new(workload);
+        for _ in 0..BEFORE_IDLING {
+            let answer = caller.call(requests.next_request())?;
+            requests.check(answer)?;
+        }
+        let (served, begin) = (usage::of_other(server.pid(), contender.rests())?, usage::Own::begin()?);
+        let until = clock_gettime(ClockId::Monotonic) + Timespec::try_from(length).map_err(io::Error::other)?;
+        retry_on_intr(|| clock_nanosleep_absolute(ClockId::Monotonic, &until))?;
+        let client = begin.end()?;
+        let served = usage::of_other(server.pid(), contender.rests())?.since(served)?;
+        server.finish(caller)?;
+        Ok(Idle { client, server: served })
+    }
+}
+
+/// What connections cost that nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// With one sleep that is the driver's own.
+    pub client: Usage,
+    pub server: Usage,
 }
 
 /// Calls for `length`; returns how many calls there were and how long they took, all answered.

@@ -1,7 +1,7 @@
 //! What a process has spent so far: CPU time, and how often it went to sleep.
 //!
-//! Owns: two ways to read that. Of oneself, from the process's clock; of the server, from /proc while it sleeps, so that
-//! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU.
+//! Owns: two ways to read that. Of oneself, between two points, from the process's clock; of the server, from /proc while it sleeps, so that
+//! it takes no part in being measured. The kernel brings a thread's figures up to date when it leaves its CPU, or offers to.
 
 use std::fs;
 use std::io;
@@ -36,24 +36,49 @@ impl Usage {
     }
 }
 
-/// Of this process; the sleeps are the calling thread's, for a client has no other.
-///
-/// # Errors
-/// /proc could not be read.
-pub fn own() -> io::Result<Usage> {
-    let sleeps = Thread::read(Path::new("/proc/thread-self"))?.sleeps;
-    let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).map_err(io::Error::other)?;
-    Ok(Usage { cpu, sleeps })
+/// A point in the life of this process, from which on its spending is counted. The sleeps are the calling thread's, for a
+/// client has no other.
+#[derive(Debug)]
+pub struct Own(Usage);
+
+impl Own {
+    /// Now: its clock is read last, so that what reading /proc costs is not counted.
+    ///
+    /// # Errors
+    /// /proc could not be read.
+    pub fn begin() -> io::Result<Self> {
+        let sleeps = own_sleeps()?;
+        Ok(Self(Usage { cpu: own_cpu()?, sleeps }))
+    }
+
+    /// What was spent since then, the clock being read first.
+    ///
+    /// # Errors
+    /// /proc could not be read.
+    pub fn end(&self) -> io::Result<Usage> {
+        let cpu = own_cpu()?;
+        Usage { cpu, sleeps: own_sleeps()? }.since(self.0)
+    }
 }
 
-/// Of another process, once all its threads sleep.
+fn own_cpu() -> io::Result<Duration> {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).map_err(io::Error::other)
+}
+
+fn own_sleeps() -> io::Result<u64> {
+    Ok(Thread::read(Path::new("/proc/thread-self"))?.sleeps)
+}
+
+/// Of another process: once all its threads sleep, if it `rests`, else at once.
+///
+/// What never sleeps gives its CPU away again and again, and its figures are brought up to date as often.
 ///
 /// # Errors
 /// The process is gone, does not sleep, or /proc could not be read.
-pub fn of_sleeping(pid: u32) -> io::Result<Usage> {
+pub fn of_other(pid: u32, rests: bool) -> io::Result<Usage> {
     for _ in 0..SETTLING {
         let threads = threads(pid)?;
-        if threads.iter().all(|thread| thread.sleeping) {
+        if !rests || threads.iter().all(|thread| thread.sleeping) {
             let total = |usage: Usage, thread: &Thread| Usage {
                 cpu: usage.cpu + thread.cpu,
                 sleeps: usage.sleeps + thread.sleeps,
@@ -108,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_process_that_works_is_seen_to_spend_cpu_time() {
-        let before = own().unwrap();
+        let before = own_cpu().unwrap();
         // Bounded by what is asserted: the clock of the process's own work must advance.
-        while own().unwrap().since(before).unwrap().cpu < Duration::from_millis(1) {}
+        while own_cpu().unwrap() - before < Duration::from_millis(1) {}
     }
 
     #[test]

@@ -12,6 +12,8 @@ const READ_THROUGH: u64 = 16;
 const NUMBER: usize = size_of::<u64>();
 const SMALL: usize = 32;
 const MIB: usize = 1 << 20;
+/// Of [`Snapshot::sample`](crate::data::Snapshot::sample) with 1,000 cgroups, in Netdata's layout.
+const SNAPSHOT: usize = 145_276;
 const SLICE: Duration = Duration::from_millis(300);
 
 /// One kind of load.
@@ -40,10 +42,13 @@ const ROUND_TRIP: Workload = Workload {
     slice: SLICE,
 };
 
-/// All of them, in the order of the tables. "64 bytes" are 32 of header and 32 of payload.
-pub const WORKLOADS: [Workload; 5] = [
+/// All of them, in the order of the tables. "64 bytes" are 32 of header and 32 of payload. Netdata asks for a snapshot
+/// with 4 bytes; here it takes 8, the least that a request's number fits into.
+pub const WORKLOADS: [Workload; 7] = [
+    Workload { name: "u64 round trip", request_len: NUMBER, response_len: NUMBER, ..ROUND_TRIP },
     ROUND_TRIP,
     Workload { name: "64 bytes, 16 in flight", in_flight: 16, ..ROUND_TRIP },
+    Workload { name: "snapshot of 1,000 cgroups", request_len: NUMBER, response_len: SNAPSHOT, ..ROUND_TRIP },
     Workload { name: "1 MiB answers", response_len: MIB, ..ROUND_TRIP },
     Workload { name: "1 MiB requests", request_len: MIB, ..ROUND_TRIP },
     Workload {
@@ -147,6 +152,13 @@ fn told(len: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Snapshot;
+    use crate::netdata::encoded;
+
+    #[test]
+    fn a_snapshot_is_as_long_as_the_one_that_codecs_are_measured_with() {
+        assert_eq!(encoded(&Snapshot::sample(1_000)).len(), SNAPSHOT);
+    }
 
     #[test]
     fn answers_repeat_the_number_of_their_request() {
