@@ -12,7 +12,11 @@ pub(crate) use mapped::AtomicU64;
 pub(crate) use std::sync::Barrier;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+#[cfg(not(loom))]
+pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::Ordering;
+#[cfg(loom)]
+pub(crate) use loom::hint::spin_loop;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 

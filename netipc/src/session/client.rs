@@ -349,12 +349,8 @@ impl RequestSender {
         send: impl FnOnce(&mut Sender, Header, Option<&mut Receiver>) -> Result<R, Error>,
     ) -> Result<(R, Ticket), Error> {
         let id = self.next_id;
-        let others_wait = {
-            let mut in_flight = self.sender.shared().in_flight();
-            // The answer may be there before the call that sends the request returns.
-            in_flight.insert(id)?;
-            in_flight.len() > 1
-        };
+        // Before it is sent: the answer may be there before the call that sends the request returns.
+        let others_wait = self.sender.shared().in_flight().insert(id)?;
         // Only while a server may have answers to send does it matter that somebody receives them.
         let absorb = receiver.filter(|_| others_wait);
         let sent = send(&mut self.sender, Header::request(method, id, 0), absorb);

@@ -84,6 +84,12 @@ impl From<Breach> for Error {
     }
 }
 
+impl From<Corrupt> for Violation {
+    fn from(Corrupt { place, found }: Corrupt) -> Self {
+        Self::Region { field: place.field(), offset: place.offset(), found }
+    }
+}
+
 impl From<LinkError> for Error {
     fn from(error: LinkError) -> Self {
         match error {
@@ -91,9 +97,7 @@ impl From<LinkError> for Error {
             LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
             LinkError::TimedOut => Self::TimedOut,
             LinkError::Aborted => Self::Aborted,
-            LinkError::Corrupt(Corrupt { field, offset, found }) => {
-                Self::Violation(Violation::Region { field, offset, found })
-            }
+            LinkError::Corrupt(corrupt) => Self::Violation(corrupt.into()),
             LinkError::System(error) => Self::System(error),
         }
     }

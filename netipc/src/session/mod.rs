@@ -49,6 +49,7 @@
 //! | [`Error::TimedOut`] on receiving | the session goes on, also in the middle of a message |
 //! | [`Error::TimedOut`], [`Limit::Backlog`] on sending | it goes on if nothing of the message had been sent; else it ends: [`Error::Unfinished`] |
 
+mod asked;
 mod buffer;
 mod client;
 mod config;

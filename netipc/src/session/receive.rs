@@ -131,10 +131,10 @@ impl Receiver {
             let step = match self.assembler.next() {
                 Next::First { room } => {
                     let expected = expected(&mut *self.incoming, patience).map_err(|error| self.failed(error))?;
-                    let room = match expected {
-                        None => return Ok(None),
-                        Some(Expected::Unknown) => self.buffer.room(room),
-                        Some(Expected::Bytes(len)) => {
+                    let Some(expected) = expected else { return Ok(None) };
+                    let room = match expected.len() {
+                        None => self.buffer.room(room),
+                        Some(len) => {
                             let whole = self.buffer.room_for_whole(len.min(room), room);
                             whole.map_err(|error| self.shared.end(error.into()))?
                         }
@@ -185,9 +185,9 @@ impl Receiver {
     fn is_awaited(&self, step: Step) -> Result<(), Breach> {
         let (Step::More(header) | Step::Complete(header)) = step;
         let id = header.message_id();
-        let mut in_flight = self.shared.in_flight();
+        let in_flight = self.shared.in_flight();
         let is_awaited = match (self.role, step) {
-            (Role::Server, _) => return in_flight.insert(id),
+            (Role::Server, _) => return in_flight.insert(id).map(drop),
             // It waits for its answer until that is complete.
             (Role::Client, Step::More(_)) => in_flight.contains(id),
             (Role::Client, Step::Complete(_)) => in_flight.remove(id),

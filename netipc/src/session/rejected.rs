@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::proto::{Refusal, Violation};
 use crate::sys::{Peer, SystemError};
-use crate::transport::{Corrupt, LinkError};
+use crate::transport::LinkError;
 
 /// Why a client was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +43,7 @@ impl From<LinkError> for Cause {
             LinkError::EmptyPacket => Self::Violation(Violation::EmptyPacket),
             LinkError::TimedOut => Self::TimedOut,
             LinkError::Aborted => Self::Aborted,
-            LinkError::Corrupt(Corrupt { field, offset, found }) => {
-                Self::Violation(Violation::Region { field, offset, found })
-            }
+            LinkError::Corrupt(corrupt) => Self::Violation(corrupt.into()),
             LinkError::System(error) => Self::System(error),
         }
     }

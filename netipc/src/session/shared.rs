@@ -1,9 +1,10 @@
 //! What the two halves of a session share.
 
+use super::asked::Asked;
 use super::error::Error;
 use super::status::{Fallback, SessionStatus};
-use crate::proto::{InFlight, Terms};
-use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, lock};
+use crate::proto::Terms;
+use crate::sync::{Arc, AtomicUsize, OnceLock, Ordering};
 use crate::transport::{Abort, Incoming, Link, Outgoing, Wire};
 
 /// One of the sessions that a server may have.
@@ -42,7 +43,7 @@ pub(super) struct Shared {
     /// Bytes that a packet has at most.
     pub(super) packet_size: u32,
     fallback: Option<Fallback>,
-    in_flight: Mutex<InFlight>,
+    in_flight: Asked,
     /// Why the session ended, where it was more than a connection that closed.
     ended: OnceLock<Error>,
     /// Given back with the session.
@@ -60,7 +61,7 @@ impl Shared {
         let Link { outgoing, incoming, wire, abort, packet_size, is_whole } = link;
         let Grounds { terms, fallback } = grounds;
         let packet_size = if is_whole { packet_size } else { terms.packet_size };
-        let in_flight = Mutex::new(InFlight::new(max_in_flight));
+        let in_flight = Asked::new(max_in_flight);
         let ended = OnceLock::new();
         let shared = Self { wire, terms, abort, packet_size, fallback, in_flight, ended, _permit: permit };
         (Arc::new(shared), outgoing, incoming)
@@ -75,8 +76,8 @@ impl Shared {
         SessionStatus { profile: self.terms.profile, fallback: self.fallback }
     }
 
-    pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        lock(&self.in_flight)
+    pub(super) const fn in_flight(&self) -> &Asked {
+        &self.in_flight
     }
 
     /// # Errors

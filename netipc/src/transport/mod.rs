@@ -19,6 +19,7 @@ mod shm;
 mod wait;
 
 use core::fmt::Debug;
+use core::num::NonZeroU32;
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
@@ -95,25 +96,37 @@ pub(crate) trait InPlace {
     fn send(&mut self, head: &[u8], len: usize) -> Result<(), LinkError>;
 }
 
-/// What is known of a packet before it is received.
+/// How long a packet is that is there to be received, in bytes, where that can be told.
+///
+/// One word: it is asked for with every message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// It may not even be there.
-    Unknown,
-    /// It is there, and has so many bytes.
-    Bytes(usize),
+pub(crate) struct Expected(Option<NonZeroU32>);
+
+impl Expected {
+    /// It can't be told, not even whether there is one.
+    pub(crate) const UNKNOWN: Self = Self(None);
+
+    /// So many bytes, more than 0.
+    pub(crate) const fn bytes(bytes: u32) -> Self {
+        Self(NonZeroU32::new(bytes))
+    }
+
+    /// How many bytes.
+    pub(crate) fn len(self) -> Option<usize> {
+        self.0.map(|bytes| bytes.get() as usize)
+    }
 }
 
 /// The half of a link that packets come in by.
 pub(crate) trait Incoming: Debug + Send {
     /// How long the next packet is. Waits for it where that can be told before it is received.
     fn expect(&mut self, _deadline: Deadline) -> Result<Expected, LinkError> {
-        Ok(Expected::Unknown)
+        Ok(Expected::UNKNOWN)
     }
 
     /// The same without waiting; `None` where there is no packet for certain.
     fn try_expect(&mut self) -> Result<Option<Expected>, LinkError> {
-        Ok(Some(Expected::Unknown))
+        Ok(Some(Expected::UNKNOWN))
     }
 
     /// Receives one packet into `head`, and what that has no room for into `body`. Its length, which is larger than

@@ -14,7 +14,7 @@ const STATED_LEN: u16 = 64;
 /// Every offset and capacity is a multiple of it, so that no two areas share a line of the cache.
 const LINE: u32 = 64;
 /// A capacity has to be less.
-const TOO_LARGE: u32 = 1 << 30;
+const TOO_LARGE: u32 = 1 << 29;
 /// Bytes of an envelope's header, for which an area has room besides its payload.
 const ENVELOPE: u32 = 32;
 
@@ -65,8 +65,8 @@ pub enum Rule {
     /// Areas begin and end at multiples of 64, behind the header, and are not empty.
     #[error("must be a multiple of 64 and not zero")]
     Aligned,
-    /// A capacity has 30 bits: the others of a length are marks.
-    #[error("must be less than 0x40000000")]
+    /// A capacity has 29 bits: the others of a length are marks.
+    #[error("must be less than 0x20000000")]
     Bounded,
     /// No byte is in two areas. The area that begins later is to blame.
     #[error("must not lie inside the other area")]
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_area_has_room_for_a_message_of_the_limit_and_for_less_than_a_line_more() {
-        for payload in [0, 1, 31, 32, 33, 95, 96, 97, 1_024, 16 << 20, (1 << 30) - 97, (1 << 30) - 96] {
+        for payload in [0, 1, 31, 32, 33, 95, 96, 97, 1_024, 16 << 20, (1 << 29) - 97, (1 << 29) - 96] {
             let header = Header::new(Owner { pid: 1, generation: 1 }, payload, 5).unwrap();
             let capacity = u64::from(header.request.capacity);
             assert!(capacity % 64 == 0 && (32..96).contains(&(capacity - u64::from(payload))), "{payload}");
@@ -257,16 +257,16 @@ mod tests {
     }
 
     #[test]
-    fn an_area_of_31_bits_is_refused_and_two_of_30_are_not() {
+    fn an_area_of_30_bits_is_refused_and_two_of_29_are_not() {
         let owner = Owner { pid: 1, generation: 1 };
-        let most = (1 << 30) - 96;
-        for payload in [most + 1, 1 << 30, u32::MAX - 32, u32::MAX - 31, u32::MAX] {
+        let most = (1 << 29) - 96;
+        for payload in [most + 1, 1 << 29, u32::MAX - 32, u32::MAX - 31, u32::MAX] {
             assert_eq!(Header::new(owner, payload, 0), None);
             assert_eq!(Header::new(owner, 0, payload), None);
         }
         let largest = Header::new(owner, most, most).unwrap();
-        assert_eq!(largest.region_len(), 0x7fff_ffc0);
-        assert_eq!(Header::parse(&largest.encode(), 0x7fff_ffc0), Ok(largest));
+        assert_eq!(largest.region_len(), 0x3fff_ffc0);
+        assert_eq!(Header::parse(&largest.encode(), 0x3fff_ffc0), Ok(largest));
     }
 
     #[test]
@@ -291,13 +291,13 @@ mod tests {
             (16, "request_offset", 65, 65, Rule::Aligned),
             (20, "request_capacity", 0, 0, Rule::Aligned),
             (20, "request_capacity", 0x441, 0x441, Rule::Aligned),
-            (20, "request_capacity", 1 << 30, 1 << 30, Rule::Bounded),
+            (20, "request_capacity", 1 << 29, 1 << 29, Rule::Bounded),
             (20, "request_capacity", u32::MAX - 63, u32::MAX - 63, Rule::Bounded),
             (24, "response_offset", 0, 0, Rule::Aligned),
             (24, "response_offset", 0x4bf, 0x4bf, Rule::Aligned),
             (28, "response_capacity", 0, 0, Rule::Aligned),
             (28, "response_capacity", 63, 63, Rule::Aligned),
-            (28, "response_capacity", 1 << 30, 1 << 30, Rule::Bounded),
+            (28, "response_capacity", 1 << 29, 1 << 29, Rule::Bounded),
             // One inside the other, from either side.
             (16, "response_offset", 0x80, 0x480, Rule::Apart),
             (20, "response_offset", 0x480, 0x480, Rule::Apart),
@@ -325,8 +325,8 @@ mod tests {
         }
         // Sums that don't fit 32 bits.
         let mut words = FRESH;
-        words[6..8].copy_from_slice(&[u32::MAX - 63, 0x3fff_ffc0]);
-        let needed = 0x1_3fff_ff80;
+        words[6..8].copy_from_slice(&[u32::MAX - 63, 0x1fff_ffc0]);
+        let needed = 0x1_1fff_ff80;
         let flaw = Header::parse(&bytes(words), needed - 1).unwrap_err();
         assert_eq!(flaw, Flaw::TooShort { len: needed - 1, needed });
         assert!(Header::parse(&bytes(words), needed).is_ok());
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn whatever_is_taken_keeps_its_areas_apart_and_inside_the_file() {
         // Words that are near each other and near every bound, put together at random.
-        const WORDS: [u32; 12] = [0, 1, 63, 64, 65, 128, 192, 256, 0x7fff_ffc0, 0x8000_0000, 0x7fff_ffc0, u32::MAX];
+        const WORDS: [u32; 12] = [0, 1, 63, 64, 65, 128, 192, 256, 0x3fff_ffc0, 0x8000_0000, 0x3fff_ffc0, u32::MAX];
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut pick = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -358,7 +358,7 @@ mod tests {
             let Ok(Header { request, response, .. }) = Header::parse(&bytes(words), len) else { continue };
             taken += 1;
             for area in [request, response] {
-                assert!(area.offset >= 64 && area.capacity >= 64 && area.capacity < 1 << 30);
+                assert!(area.offset >= 64 && area.capacity >= 64 && area.capacity < 1 << 29);
                 assert!((area.offset | area.capacity).trailing_zeros() >= 6 && area.end() <= len);
             }
             assert!(request.end() <= response.offset.into() || response.end() <= request.offset.into());

@@ -10,8 +10,8 @@
 //!  writes the area
 //!  len    <- length              (Release)
 //!  seq    <- seq + 1             (Release)  ------>  sees seq (Acquire), reads len, bounds it, copies the area out
-//!  signal <- signal + 1          (AcqRel)            len <- CONSUMED (AcqRel)
-//!  wakes who sleeps on signal                   ---> sender has room
+//!  signal <- signal + 1          (AcqRel)
+//!  wakes who sleeps on signal
 //! ```
 //!
 //! Deployed peers know no more than the left side: they always wake, and send again when they have been answered. What
@@ -20,22 +20,31 @@
 //! | word | bit | set by | says |
 //! |---|---|---|---|
 //! | `len` | 31, alone | the receiver | `CONSUMED`: the area is free |
-//! | `len` | 31, with a length | the sender, once it has seen such a mark | this sender reads marks |
-//! | `len` | 30, with a length | the sender | it waits for room: wake it |
+//! | `len` | 31, with a length | the sender, once it has seen such a mark or length | this sender reads marks |
+//! | `len` | 30, with those | the sender, later | it waits for room: wake it |
+//! | `len` | 29, with those | the client | it has asked ahead: earlier requests have not been answered |
 //! | `signal` | 31 | the receiver | it sleeps, or is about to |
 //!
 //! Who reads marks is woken only when it sleeps.
+//!
+//! All six words share one line of the cache, and each write to it costs the other side a miss. So no mark is left where none
+//! is needed: a client that asks without having asked ahead has read all answers, and one that was answered knows that it
+//! was heard. Only while several requests are under way does every message have its mark, and for the first few of a
+//! session; later, a server leaves the mark of a request that was not asked ahead until it receives once more without
+//! having answered.
 
 use core::time::Duration;
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering, Word};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, Word, spin_loop};
 
 /// In `len`: whoever wrote it reads marks. Alone: everything was received.
 const MARKS: u32 = 1 << 31;
 /// In `len`: the sender waits for room.
 const AWAITED: u32 = 1 << 30;
+/// In `len`: the client has asked before it was answered.
+const AHEAD: u32 = 1 << 29;
 /// The length in `len`.
-const LENGTH: u32 = AWAITED - 1;
+const LENGTH: u32 = AHEAD - 1;
 const CONSUMED: u32 = MARKS;
 /// In `signal`: the receiver sleeps.
 const ASLEEP: u32 = 1 << 31;
@@ -44,10 +53,19 @@ const ASLEEP: u32 = 1 << 31;
 const PATIENCE: u32 = 1000;
 /// As many as futex(2) can be told.
 const ALL: u32 = i32::MAX.unsigned_abs();
+/// Requests in a row, none of them asked ahead, after which the mark of the next is left for later.
+const ONE_BY_ONE: u64 = 64;
 
-/// In `turns`: a sender of this process waits until an answer was received. The rest counts what was received.
+/// In `unanswered`: a sender of this process waits until an answer was received. The rest counts requests.
 const LISTENING: u64 = 1;
-const TURN: u64 = 2;
+const REQUEST: u64 = 2;
+
+/// What has become of the mark of the last request.
+const SETTLED: u64 = 0;
+/// It was left for later.
+const OWED: u64 = 1;
+/// It is being made.
+const SETTLING: u64 = 2;
 
 /// The words of one direction.
 #[derive(Debug)]
@@ -83,13 +101,41 @@ pub(super) trait Ground {
 
 /// A word of the region that cannot be. The peer broke a rule, or is not what it seems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{field} at byte {offset} is {found:#x}")]
+#[error("{} at byte {} is {found:#x}", .place.field(), .place.offset())]
 pub(crate) struct Corrupt {
-    /// The word, by its name in docs/protocol.md.
-    pub(crate) field: &'static str,
-    /// Its first byte in the region.
-    pub(crate) offset: usize,
+    pub(crate) place: Place,
     pub(crate) found: u64,
+}
+
+/// A word that the peer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    ReqSeq,
+    RespSeq,
+    ReqLen,
+    RespLen,
+}
+
+impl Place {
+    /// Its name in docs/protocol.md.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::ReqSeq => "req_seq",
+            Self::RespSeq => "resp_seq",
+            Self::ReqLen => "req_len",
+            Self::RespLen => "resp_len",
+        }
+    }
+
+    /// Its first byte in the region.
+    pub(crate) const fn offset(self) -> usize {
+        match self {
+            Self::ReqSeq => 32,
+            Self::RespSeq => 40,
+            Self::ReqLen => 48,
+            Self::RespLen => 52,
+        }
+    }
 }
 
 /// Which side this is.
@@ -106,49 +152,61 @@ pub(crate) enum Side {
 pub(super) struct Lane<G> {
     ground: G,
     side: Side,
-    /// What `seq` was at first, and what it was made: the sending thread's alone.
-    first_sent: u64,
+    /// What `seq` was made: the sending thread's alone.
     sent: AtomicU64,
-    /// What `seq` was at first.
-    first_received: u64,
-    /// Messages that were received, times [`TURN`], and [`LISTENING`]. The receiving thread counts, the sending one listens.
-    turns: AtomicU64,
+    /// What `seq` was seen to be: the receiving thread's alone.
+    received: AtomicU64,
     /// Whether the peer reads marks. Once true it stays so.
     peer_marks: AtomicBool,
+    /// A client's: requests that were not answered, times [`REQUEST`], and [`LISTENING`]. The sending thread counts up and
+    /// listens, the receiving one counts down.
+    unanswered: AtomicU64,
+    /// A server's: whether the client has read all answers. The receiving thread finds out, the sending one ends it.
+    is_heard: AtomicBool,
+    /// A server's: requests in a row that were not asked ahead. The receiving thread's.
+    one_by_one: AtomicU64,
+    /// A server's: what has become of the mark of the last request. The receiving thread owes and settles, the sending one
+    /// sees that it is not settled late.
+    mark: AtomicU64,
 }
 
 impl<G: Ground> Lane<G> {
     pub(super) fn new(ground: G, side: Side) -> Self {
         // Acquire: pairs with the Release in `publish`. What was sent before was for somebody else.
-        let first_sent = ground.outgoing().seq.load(Ordering::Acquire);
-        let first_received = ground.incoming().seq.load(Ordering::Acquire);
-        let (sent, turns, peer_marks) = (AtomicU64::new(first_sent), AtomicU64::new(0), AtomicBool::new(false));
-        Self { ground, side, first_sent, sent, first_received, turns, peer_marks }
+        let sent = AtomicU64::new(ground.outgoing().seq.load(Ordering::Acquire));
+        let received = AtomicU64::new(ground.incoming().seq.load(Ordering::Acquire));
+        Self {
+            ground,
+            side,
+            sent,
+            received,
+            peer_marks: AtomicBool::new(false),
+            unanswered: AtomicU64::new(0),
+            is_heard: AtomicBool::new(true),
+            one_by_one: AtomicU64::new(0),
+            mark: AtomicU64::new(SETTLED),
+        }
     }
 
     /// Whether the outgoing area is free. It stays so until something is published.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `consume`: the peer has read what is overwritten next.
+        let is_free = match self.side {
+            // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
+            Side::Client => self.unanswered.load(Ordering::Acquire) < REQUEST,
+            // Acquire: pairs with the Release in `consume`. A client that does not ask ahead has read what it was answered.
+            Side::Server => self.is_heard.load(Ordering::Acquire),
+        };
+        // Relaxed, here and elsewhere: nothing but the flag itself depends on it.
+        if is_free && self.peer_marks.load(Ordering::Relaxed) {
+            return true;
+        }
+        // Acquire: pairs with the AcqRel in `leave_mark`: the peer has read what is overwritten next.
         if self.ground.outgoing().len.load(Ordering::Acquire) == CONSUMED {
-            // Relaxed, here and below: nothing but the flag itself depends on it.
             self.peer_marks.store(true, Ordering::Relaxed);
             return true;
         }
-        // Relaxed: this thread's own.
-        let sent = self.sent.load(Ordering::Relaxed).wrapping_sub(self.first_sent);
-        if sent == 0 {
-            return true;
-        }
-        if self.peer_marks.load(Ordering::Relaxed) {
-            return false;
-        }
-        match self.side {
-            // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
-            Side::Client => self.turns.load(Ordering::Acquire) / TURN >= sent,
-            // A client that asks again without a mark has read what it was answered.
-            Side::Server => true,
-        }
+        is_free
     }
 
     /// Publishes the `len` bytes in the outgoing area, which [had room](Self::has_room) for them.
@@ -156,8 +214,24 @@ impl<G: Ground> Lane<G> {
     pub(super) fn publish(&self, len: u32) {
         let words = self.ground.outgoing();
         let marks = self.peer_marks.load(Ordering::Relaxed);
+        let ahead = match self.side {
+            // AcqRel: whichever of this and the one in `consume` comes later sees the other, so that an answer has its
+            // mark whenever this says that it was asked ahead.
+            Side::Client => self.unanswered.fetch_add(REQUEST, Ordering::AcqRel) >= REQUEST,
+            Side::Server => {
+                // Relaxed: it is made true only after the client has seen what is published below.
+                self.is_heard.store(false, Ordering::Relaxed);
+                self.cancel_mark();
+                false
+            }
+        };
+        let value = match (marks, ahead) {
+            (true, true) => len | MARKS | AHEAD,
+            (true, false) => len | MARKS,
+            (false, _) => len,
+        };
         // Release: pairs with the Acquire in `arrived`, for peers that look at this word first.
-        words.len.store(if marks { len | MARKS } else { len }, Ordering::Release);
+        words.len.store(value, Ordering::Release);
         let sent = self.sent.load(Ordering::Relaxed).wrapping_add(1);
         self.sent.store(sent, Ordering::Relaxed);
         // Release: pairs with the Acquire in `arrived`: whoever sees the number sees the length and the bytes.
@@ -172,8 +246,7 @@ impl<G: Ground> Lane<G> {
     #[inline]
     pub(super) fn arrived(&self) -> Result<Option<u32>, Corrupt> {
         let words = self.ground.incoming();
-        // Relaxed: this thread's own.
-        let expected = self.first_received.wrapping_add(self.turns.load(Ordering::Relaxed) / TURN);
+        let expected = self.received.load(Ordering::Relaxed);
         // Acquire: pairs with the Release in `publish`.
         let found = words.seq.load(Ordering::Acquire);
         if found == expected {
@@ -192,19 +265,21 @@ impl<G: Ground> Lane<G> {
     }
 
     #[cold]
-    fn corrupt_seq(&self, found: u64) -> Corrupt {
-        match self.side {
-            Side::Client => Corrupt { field: "resp_seq", offset: 40, found },
-            Side::Server => Corrupt { field: "req_seq", offset: 32, found },
-        }
+    const fn corrupt_seq(&self, found: u64) -> Corrupt {
+        let place = match self.side {
+            Side::Client => Place::RespSeq,
+            Side::Server => Place::ReqSeq,
+        };
+        Corrupt { place, found }
     }
 
     #[cold]
     fn corrupt_len(&self, found: u32) -> Corrupt {
-        match self.side {
-            Side::Client => Corrupt { field: "resp_len", offset: 52, found: found.into() },
-            Side::Server => Corrupt { field: "req_len", offset: 48, found: found.into() },
-        }
+        let place = match self.side {
+            Side::Client => Place::RespLen,
+            Side::Server => Place::ReqLen,
+        };
+        Corrupt { place, found: found.into() }
     }
 
     /// Whether something is there to receive, right or wrong.
@@ -215,6 +290,47 @@ impl<G: Ground> Lane<G> {
     /// Gives the incoming area back, once the message of `len` bytes that [arrived](Self::arrived) was copied out.
     #[inline]
     pub(super) fn consume(&self, len: u32) -> Result<(), Corrupt> {
+        // Relaxed: what it says of the sender was written before `seq`, or is seen when the mark is made.
+        let found = self.ground.incoming().len.load(Ordering::Relaxed);
+        if found & LENGTH != len {
+            return Err(self.corrupt_len(found));
+        }
+        self.received.store(self.received.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if found & MARKS != 0 {
+            self.peer_marks.store(true, Ordering::Relaxed);
+        }
+        match self.side {
+            Side::Client => {
+                // AcqRel: pairs with the AcqRel in `publish` and `wait_for_room`, and with the Acquire in `has_room`.
+                let unanswered = self.unanswered.fetch_sub(REQUEST, Ordering::AcqRel);
+                if unanswered & LISTENING != 0 {
+                    wake_all::<G>(self.ground.outgoing().signal);
+                }
+                // The next request says the same as a mark, unless it was sent already.
+                if unanswered >= 2 * REQUEST { self.leave_mark(len) } else { Ok(()) }
+            }
+            Side::Server => {
+                if found & (AHEAD | AWAITED) != 0 {
+                    self.one_by_one.store(0, Ordering::Relaxed);
+                } else {
+                    self.one_by_one.store(self.one_by_one.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+                }
+                if found & AHEAD == 0 {
+                    // Release: pairs with the Acquire in `has_room`.
+                    self.is_heard.store(true, Ordering::Release);
+                }
+                if self.one_by_one.load(Ordering::Relaxed) <= ONE_BY_ONE {
+                    return self.leave_mark(len);
+                }
+                // Release: pairs with the Acquire in `cancel_mark`.
+                self.mark.store(OWED, Ordering::Release);
+                Ok(())
+            }
+        }
+    }
+
+    /// Marks the incoming area as free.
+    fn leave_mark(&self, len: u32) -> Result<(), Corrupt> {
         let words = self.ground.incoming();
         // Release: pairs with the Acquire in `has_room`: what is overwritten next has been read. Acquire: with the
         // AcqRel in `wait_for_room`, so that the signals change after who waits has looked at them.
@@ -222,20 +338,45 @@ impl<G: Ground> Lane<G> {
         if found & LENGTH != len {
             return Err(self.corrupt_len(found));
         }
-        if found & MARKS != 0 {
-            self.peer_marks.store(true, Ordering::Relaxed);
-        }
-        // AcqRel: pairs with the Acquire in `has_room`, and with the AcqRel in `wait_for_room`, as above.
-        let turns = self.turns.fetch_add(TURN, Ordering::AcqRel);
-        let outgoing = self.ground.outgoing().signal;
         if found & AWAITED != 0 {
             // Wherever it sleeps.
             wake_all::<G>(words.signal);
-            wake_all::<G>(outgoing);
-        } else if turns & LISTENING != 0 {
-            wake_all::<G>(outgoing);
+            wake_all::<G>(self.ground.outgoing().signal);
         }
         Ok(())
+    }
+
+    /// Makes the mark of the last request that was received, if it was left for later: who receives again without having
+    /// answered can have more.
+    #[inline]
+    pub(super) fn settle(&self) -> Result<(), Corrupt> {
+        // Relaxed: this thread's own, or taken back.
+        if self.mark.load(Ordering::Relaxed) != OWED {
+            return Ok(());
+        }
+        // AcqRel: pairs with the AcqRel in `cancel_mark`: one of both sees the other.
+        if self.mark.exchange(OWED, SETTLING, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Ok(());
+        }
+        let len = self.ground.incoming().len.load(Ordering::Relaxed) & LENGTH;
+        let left = self.leave_mark(len);
+        // Release: pairs with the Acquire in `cancel_mark`.
+        self.mark.store(SETTLED, Ordering::Release);
+        left
+    }
+
+    /// Sees to it that no mark comes after the answer: the client may have sent its next request by then.
+    #[inline]
+    fn cancel_mark(&self) {
+        // Acquire: pairs with the Release in `consume` and `settle`.
+        while self.mark.load(Ordering::Acquire) != SETTLED {
+            // AcqRel: pairs with the AcqRel in `settle`.
+            if self.mark.exchange(OWED, SETTLED, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return;
+            }
+            // The receiving thread is at it, which takes a moment.
+            spin_loop();
+        }
     }
 
     /// Sleeps until a message comes, `is_over` was made true before a [`rouse`](Self::rouse), or the time is up; perhaps
@@ -267,7 +408,7 @@ impl<G: Ground> Lane<G> {
         // Acquire: pairs with the AcqRel in `bump`: whatever changed before that is seen below.
         let expected = if or_message { doze(signal) } else { signal.load(Ordering::Acquire) };
         // AcqRel: pairs with the AcqRel in `consume`, whose `bump` comes after what was looked at above.
-        self.turns.fetch_or(LISTENING, Ordering::AcqRel);
+        self.unanswered.fetch_or(LISTENING, Ordering::AcqRel);
         if self.peer_marks.load(Ordering::Relaxed) {
             let len = outgoing.len.load(Ordering::Relaxed);
             if len != CONSUMED {
@@ -278,7 +419,7 @@ impl<G: Ground> Lane<G> {
         if !(self.has_room() || or_message && self.has_arrived() || is_over()) {
             G::sleep(signal, expected, timeout);
         }
-        self.turns.fetch_and(!LISTENING, Ordering::Relaxed);
+        self.unanswered.fetch_and(!LISTENING, Ordering::Relaxed);
         if or_message {
             awake(signal, expected);
         }

@@ -63,6 +63,7 @@ impl Receiver {
         if let Some(len) = self.look()? {
             return Ok(Some(len));
         }
+        self.shared.lane.settle()?;
         if !self.shared.is_over() {
             self.shared.glance();
         }
@@ -92,6 +93,7 @@ impl Receiver {
         if let Some(len) = self.look()? {
             return Ok(len);
         }
+        self.shared.lane.settle()?;
         match &mut self.pace {
             Pace::Sleep => self.sleep(deadline),
             Pace::Spin => self.spin(deadline),
@@ -213,11 +215,11 @@ impl Receiver {
 
 impl Incoming for Receiver {
     fn expect(&mut self, deadline: Deadline) -> Result<Expected, LinkError> {
-        Ok(Expected::Bytes(self.wait(deadline)? as usize))
+        Ok(Expected::bytes(self.wait(deadline)?))
     }
 
     fn try_expect(&mut self) -> Result<Option<Expected>, LinkError> {
-        Ok(self.look_well()?.map(|len| Expected::Bytes(len as usize)))
+        Ok(self.look_well()?.map(Expected::bytes))
     }
 
     fn receive(&mut self, head: &mut [u8], body: &mut [u8], deadline: Deadline) -> Result<usize, LinkError> {
