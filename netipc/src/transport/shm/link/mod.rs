@@ -102,9 +102,11 @@ impl Shared {
     /// Why nothing ever can any more.
     #[inline]
     fn has_room(&self) -> Result<bool, LinkError> {
+        // Acquire: pairs with the Release in `end` and `glance`. Before the check: who sees the end that an abort brought
+        // sees the abort.
+        let has_ended = self.has_ended.load(Ordering::Acquire);
         self.check()?;
-        // Acquire: pairs with the Release in `end`.
-        if self.has_ended.load(Ordering::Acquire) {
+        if has_ended {
             return Err(LinkError::Closed);
         }
         Ok(self.lane.has_room())
