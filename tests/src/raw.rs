@@ -14,6 +14,7 @@ use std::time::Duration;
 use netipc::endpoint::Endpoint;
 use netipc::session::Deadline;
 use netipc::wire::{AuthToken, ChunkHeader, Control, Header, Hello, HelloAck, Profiles, Status};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -246,6 +247,16 @@ impl RawServer {
     pub fn accept(&self) -> Raw {
         set_socket_timeout(&self.0, Timeout::Recv, Some(SOON)).expect("a socket takes a timeout");
         Raw::new(accept_with(&self.0, SocketFlags::CLOEXEC).expect("a client"))
+    }
+
+    /// Whether a client has connected that was not accepted yet.
+    ///
+    /// # Panics
+    /// Never: it listens.
+    #[must_use]
+    pub fn has_client(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("a socket that listens") > 0
     }
 }
 

@@ -1,6 +1,6 @@
 //! One suite for every link: what holds for a session, whatever moves its packets.
 //!
-//! A new link is one line in `over!`, and one arm in `link_conformance/fabric.rs`.
+//! A new link is one line in `over!`, and one arm in `link_conformance/fabric.rs`, which says how much it holds.
 #![cfg(target_os = "linux")]
 
 #[path = "link_conformance/ending.rs"]
@@ -18,7 +18,7 @@ mod waiting;
 
 /// Runs every test of the suite over every fabric.
 macro_rules! over {
-    ($($name:ident: $fabric:expr;)*) => {$(
+    ($($name:ident: $only:ident $fabric:expr;)*) => {$(
         mod $name {
             const FABRIC: crate::fabric::Fabric = $fabric;
 
@@ -40,14 +40,10 @@ macro_rules! over {
                 exchange: an_unsplit_client_does_not_deadlock_with_full_buffers,
                 waiting: a_deadline_that_has_passed_takes_what_is_there,
                 waiting: a_deadline_ends_a_receive_and_the_session_goes_on,
-                waiting: a_deadline_in_the_middle_of_a_message_loses_nothing,
                 waiting: a_send_that_finds_no_room_in_time_was_not_sent,
-                waiting: a_send_that_is_cut_off_by_its_deadline_ends_the_session,
                 waiting: trying_never_waits,
                 waiting: a_request_that_was_begun_is_finished_before_the_next,
                 waiting: an_answer_that_was_begun_is_finished_before_the_next,
-                waiting: a_descriptor_is_readable_exactly_while_there_is_something,
-                waiting: an_event_loop_gets_large_messages_through,
                 limits: what_is_too_large_is_not_sent,
                 limits: too_many_items_are_not_sent,
                 limits: a_batch_has_an_item,
@@ -61,17 +57,41 @@ macro_rules! over {
                 limits: what_was_not_built_is_not_sent,
                 limits: what_was_built_too_large_is_not_sent,
                 ending: what_was_sent_before_a_close_is_received,
-                ending: a_close_in_the_middle_of_a_message_is_told,
                 ending: a_close_is_told_to_who_waits_already,
                 ending: an_abort_frees_a_thread_that_receives,
                 ending: an_abort_frees_a_thread_that_sends,
                 ending: an_abort_is_final_for_both_halves_and_told_as_a_close,
                 ending: a_session_is_aborted_alone_by_its_own_handle,
-                ending: a_half_that_is_dropped_in_mid_message_ends_the_session,
                 ending: a_half_that_is_dropped_leaves_the_other_working,
             }
+
+            $only! {}
         }
     )*};
+}
+
+/// What holds where a message goes in packets, which only a message of several shows, and where a descriptor tells of each.
+macro_rules! packets {
+    () => {
+        suite! {
+            waiting: a_deadline_in_the_middle_of_a_message_loses_nothing,
+            waiting: a_send_that_is_cut_off_by_its_deadline_ends_the_session,
+            ending: a_close_in_the_middle_of_a_message_is_told,
+            ending: a_half_that_is_dropped_in_mid_message_ends_the_session,
+            waiting: a_descriptor_is_readable_exactly_while_there_is_something,
+            waiting: an_event_loop_gets_large_messages_through,
+        }
+    };
+}
+
+/// The same where a message goes as a whole, of which a descriptor knows nothing.
+macro_rules! whole {
+    () => {
+        suite! {
+            waiting: a_descriptor_tells_of_the_end_alone,
+            waiting: a_loop_that_tries_gets_large_messages_through,
+        }
+    };
 }
 
 macro_rules! suite {
@@ -84,7 +104,10 @@ macro_rules! suite {
 }
 
 over! {
-    sockets_that_block: crate::fabric::Fabric::Sockets { wait: netipc::session::Wait::Block };
-    sockets_that_adapt: crate::fabric::Fabric::Sockets { wait: netipc::session::Wait::Adaptive };
-    in_process: crate::fabric::Fabric::InProcess;
+    sockets_that_block: packets crate::fabric::Fabric::Sockets { wait: netipc::session::Wait::Block };
+    sockets_that_adapt: packets crate::fabric::Fabric::Sockets { wait: netipc::session::Wait::Adaptive };
+    memory_that_blocks: whole crate::fabric::Fabric::SharedMemory { wait: netipc::session::Wait::Block };
+    memory_that_adapts: whole crate::fabric::Fabric::SharedMemory { wait: netipc::session::Wait::Adaptive };
+    memory_that_spins: whole crate::fabric::Fabric::SharedMemory { wait: netipc::session::Wait::Always };
+    in_process: packets crate::fabric::Fabric::InProcess;
 }

@@ -91,7 +91,12 @@ impl Asked {
     }
 
     /// Whether `id` is taken.
+    #[inline]
     pub(super) fn contains(&self, id: u64) -> bool {
+        let is_plain = id != NONE && id != MANY;
+        if is_plain && self.only.load(Ordering::Relaxed) == id {
+            return true;
+        }
         let many = lock(&self.many);
         match self.only.load(Ordering::Relaxed) {
             MANY => many.contains(id),

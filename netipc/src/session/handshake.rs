@@ -227,6 +227,9 @@ const fn room(terms: &Terms) -> Room {
 /// A hello, and one byte more, to see one that is too long.
 const HELLO_ROOM: usize = HEADER_LEN + HELLO_LEN + 1;
 
+/// Names that are tried for the region of one session, should they be taken.
+const NAMES: u32 = 16;
+
 /// Who comes in, and under which number.
 #[derive(Debug)]
 pub(super) struct Door {
@@ -373,13 +376,27 @@ pub(super) fn hear(mut link: Link, door: &mut Door, patience: Patience) -> Heard
 
 type Granted<'p> = (Offer<'p>, Option<Region>, Option<Fallback>);
 
-/// Makes the region that an offer needs; without one, the offer that needs none.
-fn with_region<'p>(offer: Offer<'p>, door: &Door) -> Result<Granted<'p>, (Refusal, SystemError)> {
+/// Makes the region that an offer needs; without one, the offer that needs none. Ids are passed over whose names somebody
+/// has who lives, such as the sessions of a listener before this one.
+fn with_region<'p>(offer: Offer<'p>, door: &mut Door) -> Result<Granted<'p>, (Refusal, SystemError)> {
     let terms = offer.terms();
     let Some(endpoint) = door.endpoint.as_ref().filter(|_| terms.profile == Profiles::SHM_HYBRID) else {
         return Ok((offer, None, None));
     };
-    match Region::create(endpoint, door.next_session, room(&terms)) {
+    let mut names = NAMES;
+    let created = loop {
+        match Region::create(endpoint, door.next_session, room(&terms)) {
+            Err(error) if error.is_there_already() => {
+                door.next_session += 1;
+                names -= 1;
+                if names == 0 {
+                    break Err(error);
+                }
+            }
+            created => break created,
+        }
+    };
+    match created {
         Ok(region) => Ok((offer, Some(region), None)),
         Err(error) => match offer.without(Profiles::SHM_HYBRID) {
             Ok(offer) => Ok((offer, None, Some(Fallback::NoRegion(error)))),

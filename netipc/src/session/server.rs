@@ -233,6 +233,7 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
+        self.awaits(ticket)?;
         let len = self.sender.build(self.bounds(), deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len);
         Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
@@ -265,6 +266,7 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
+        self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
         let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
@@ -322,6 +324,16 @@ impl ResponseSender {
 
     fn payload_len(&self, len: u64) -> Result<u32, Error> {
         payload_len(len, Limit::ResponsePayload, self.terms().response_payload)
+    }
+
+    /// Whether a request waits for its answer: one that does not need not be built.
+    fn awaits(&self, ticket: Ticket) -> Result<(), Error> {
+        self.sender.shared().check()?;
+        if self.sender.shared().in_flight().contains(ticket.id()) {
+            Ok(())
+        } else {
+            Err(Error::NotInFlight { id: ticket.id() })
+        }
     }
 
     /// Begins to send the answer to a request, if there is room.

@@ -62,7 +62,8 @@ impl Abort {
             self.0.aborted.notify_all();
             core::mem::take(&mut state.watched)
         };
-        for target in watched {
+        // The last one first: what stands upon another came later, and would take that one's end for the peer's.
+        for target in watched.into_iter().rev() {
             // Holding it open keeps its descriptor from being given to another file meanwhile.
             if let Some(target) = target.upgrade() {
                 target.interrupt();
@@ -184,6 +185,32 @@ mod tests {
         abort.reset();
         assert_eq!((abort.watch(weak(&spared)), abort.is_aborted()), (Ok(()), false));
         assert_eq!(spared.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_came_last_is_ended_first() {
+        #[derive(Debug)]
+        struct Upon(Option<Arc<Self>>, AtomicUsize);
+
+        impl Interrupt for Upon {
+            fn interrupt(&self) {
+                let below = self.0.as_ref().map(|below| below.1.load(Ordering::Relaxed));
+                assert_eq!(below.unwrap_or_default(), 0);
+                self.1.store(1, Ordering::Relaxed);
+            }
+        }
+
+        let abort = Abort::new();
+        let mut all = Vec::new();
+        // More than are kept without a look for dead ones.
+        for _ in 0..100 {
+            let next = Arc::new(Upon(all.last().cloned(), AtomicUsize::new(0)));
+            let target: Arc<dyn Interrupt> = Arc::clone(&next) as _;
+            abort.watch(Arc::downgrade(&target)).unwrap();
+            all.push(next);
+        }
+        abort.abort();
+        assert!(all.iter().all(|one| one.1.load(Ordering::Relaxed) == 1));
     }
 
     #[test]

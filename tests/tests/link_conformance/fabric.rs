@@ -11,11 +11,11 @@ use netipc::session::{
     Arrival, Cause, ClientConfig, ClientSession, Deadline, Error, Script, ServerConfig, ServerSession, Ticket, Wait,
     in_process,
 };
-use netipc::wire::Method;
+use netipc::wire::{Method, Profiles};
 
 pub const METHOD: Method = Method::new(7);
 
-/// Larger than what any link takes without a receiver.
+/// Larger than what any link of packets takes without a receiver.
 pub const LARGE: usize = 1 << 20;
 
 /// Long enough for everything that does not hang.
@@ -37,10 +37,38 @@ pub fn payload(len: usize, seed: usize) -> Vec<u8> {
 #[derive(Debug, Clone, Copy)]
 pub enum Fabric {
     Sockets { wait: Wait },
+    SharedMemory { wait: Wait },
     InProcess,
 }
 
 impl Fabric {
+    /// What both sides agree on.
+    pub const fn profile(self) -> Profiles {
+        match self {
+            Self::Sockets { .. } | Self::InProcess => Profiles::BASELINE,
+            Self::SharedMemory { .. } => Profiles::SHM_HYBRID,
+        }
+    }
+
+    /// How many short messages that nobody has received yet it takes each way, at the least. Where that is one, it takes
+    /// no more, however short.
+    pub const fn holds(self) -> usize {
+        match self {
+            Self::Sockets { .. } | Self::InProcess => 64,
+            Self::SharedMemory { .. } => 1,
+        }
+    }
+
+    /// Whether it takes more than one message that nobody has received yet.
+    pub const fn holds_many(self) -> bool {
+        self.holds() > 1
+    }
+
+    /// Whether it takes a [`LARGE`] message in parts only, and each when there is room for it.
+    pub const fn cuts(self) -> bool {
+        !matches!(self, Self::SharedMemory { .. })
+    }
+
     /// Lets a client meet a server: what comes of it for each.
     pub fn handshake(
         self,
@@ -48,11 +76,13 @@ impl Fabric {
         server: &ServerConfig,
     ) -> (Result<ClientSession, Error>, Result<ServerSession, Cause>) {
         match self {
-            Self::Sockets { wait } => {
+            Self::Sockets { wait } | Self::SharedMemory { wait } => {
                 let dir = RunDir::new();
                 let endpoint = Endpoint::new(dir.path(), "conformance").expect("a short path");
-                let mut listener = server.clone().wait(wait).listen(&endpoint).expect("a free endpoint");
-                let connecting = client.clone().wait(wait).try_connect(&endpoint).expect("a server");
+                let profile = self.profile();
+                let (client, server) = (client.clone().profiles(profile), server.clone().profiles(profile));
+                let mut listener = server.wait(wait).listen(&endpoint).expect("a free endpoint");
+                let connecting = client.wait(wait).try_connect(&endpoint).expect("a server");
                 let connecting = connecting.expect("room in the queue");
                 let arrived = match listener.next(soon()).expect("a client") {
                     Arrival::Session(session) => Ok(*session),
@@ -71,7 +101,7 @@ impl Fabric {
     /// A client that says nothing and leaves: what the server makes of it.
     pub fn silence(self) -> Cause {
         match self {
-            Self::Sockets { wait } => {
+            Self::Sockets { wait } | Self::SharedMemory { wait } => {
                 let dir = RunDir::new();
                 let endpoint = Endpoint::new(dir.path(), "conformance").expect("a short path");
                 let mut listener = ServerConfig::new().wait(wait).listen(&endpoint).expect("a free endpoint");

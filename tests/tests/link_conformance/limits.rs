@@ -1,6 +1,10 @@
 //! What is refused before it is sent, and what ends a session when it comes all the same.
 
-use netipc::session::{BuildError, ClientConfig, Error, Limit, LimitExceeded, ServerConfig};
+use std::thread;
+
+use netipc::session::{
+    BuildError, Bytes, ClientConfig, ClientSession, Error, Limit, LimitExceeded, ServerConfig, ServerSession, Ticket,
+};
 use netipc::wire::Status;
 
 use crate::fabric::{Fabric, METHOD, now, payload, roomy_client, roomy_server, soon};
@@ -57,6 +61,8 @@ pub fn a_batch_has_an_item(fabric: Fabric) {
 pub fn a_client_waits_for_so_many_answers_only(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair_of(&ClientConfig::new().max_in_flight(2), &ServerConfig::new());
     let first = client.send(METHOD, b"1", soon()).expect("a request");
+    server.receive(soon()).expect("a request");
+    // Whether it has come makes no difference.
     client.send(METHOD, b"2", soon()).expect("a request");
     for _ in 0..2 {
         assert_eq!(client.send(METHOD, b"3", soon()), Err(exceeded(Limit::InFlight, 3, 2)));
@@ -69,11 +75,12 @@ pub fn a_client_waits_for_so_many_answers_only(fabric: Fabric) {
 
 pub fn a_server_lets_so_many_requests_wait_only(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair_of(&ClientConfig::new(), &ServerConfig::new().max_in_flight(2));
-    for _ in 0..3 {
-        client.send(METHOD, b"", soon()).expect("a request");
-    }
-    let ticket = server.receive(soon()).expect("a request").ticket();
+    let mut send = || client.send(METHOD, b"", soon()).expect("a request");
+    let ticket = send();
     server.receive(soon()).expect("a request");
+    send();
+    server.receive(soon()).expect("a request");
+    send();
     let ended = exceeded(Limit::InFlight, 3, 2);
     for _ in 0..2 {
         assert_eq!(server.receive(soon()).err(), Some(ended.clone()));
@@ -100,61 +107,78 @@ pub fn a_client_takes_no_answer_beyond_its_ceiling(fabric: Fabric) {
     assert_eq!(server.receive(soon()).err(), Some(Error::Closed { mid_message: false }));
 }
 
-pub fn answers_are_put_by_up_to_the_backlog_only(fabric: Fabric) {
-    let (mut client, mut server) = fabric.pair_of(&roomy_client().max_backlog(10_000), &roomy_server());
-    let request = payload(9_000, 0);
-    // All that has room is sent, and answered as far as there is room: then neither side can go on.
+/// Has the server take requests until three or more wait for their answers, and leaves the client without room.
+fn fill(client: &mut ClientSession, server: &mut ServerSession, request: &Bytes) -> Vec<Ticket> {
     let mut tickets = Vec::new();
-    while let Some(ticket) = client.try_send(METHOD, request.clone().into()).expect("a session") {
-        tickets.push(ticket);
-    }
-    for ticket in &tickets {
-        server.receive(soon()).expect("a request");
-        if !server.try_respond(*ticket, request.clone().into()).expect("a session") {
-            break;
+    while tickets.len() < 3 {
+        let before = tickets.len();
+        while let Some(ticket) = client.try_send(METHOD, request.clone()).expect("a session") {
+            tickets.push(ticket);
+        }
+        for ticket in &tickets[before..] {
+            assert_eq!(server.receive(soon()).expect("a request").ticket(), *ticket);
         }
     }
-    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
-    let (in_flight, received) = (client.in_flight(), client.received());
-    // Two answers reach the bound, and there is no room for the request yet.
-    assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 18_064, 10_000)));
-    assert!(client.has_backlog());
-    assert_eq!((client.in_flight(), client.received()), (in_flight - 2, received + 2));
-    // It was not sent, and the session goes on.
-    for ticket in &tickets[..3] {
-        assert_eq!(client.receive(now()).expect("an answer").ticket(), *ticket);
-    }
-    assert!(!client.has_backlog());
+    while client.try_send(METHOD, request.clone()).expect("a session").is_some() {}
+    tickets
+}
+
+/// Lets a server that receives nothing send `answer` to all of these, while the client does something.
+fn answering<R>(server: &mut ServerSession, tickets: &[Ticket], answer: &[u8], client: impl FnOnce() -> R) -> R {
+    thread::scope(|scope| {
+        // It may have to wait for room.
+        scope.spawn(move || {
+            tickets.iter().for_each(|&ticket| server.respond(ticket, answer, soon()).expect("a client"))
+        });
+        client()
+    })
+}
+
+pub fn answers_are_put_by_up_to_the_backlog_only(fabric: Fabric) {
+    let (mut client, mut server) = fabric.pair_of(&roomy_client().max_backlog(10_000), &roomy_server());
+    let request = Bytes::from(payload(9_000, 0));
+    let tickets = fill(&mut client, &mut server, &request);
+    let in_flight = client.in_flight();
+    answering(&mut server, &tickets, &request, || {
+        // Two answers reach the bound, and there is no room for the request yet.
+        assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 18_064, 10_000)));
+        assert!(client.has_backlog());
+        assert_eq!((client.in_flight(), client.received()), (in_flight - 2, 2));
+        // It was not sent, and the session goes on.
+        for (nth, ticket) in tickets.iter().enumerate() {
+            assert_eq!(client.has_backlog(), nth < 2);
+            let deadline = if nth < 2 { now() } else { soon() };
+            assert_eq!(client.receive(deadline).expect("an answer").ticket(), *ticket);
+        }
+    });
+    assert_eq!((client.in_flight(), client.has_backlog()), (in_flight - tickets.len(), false));
 }
 
 pub fn empty_answers_that_are_put_by_take_room_too(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair_of(&roomy_client().max_backlog(64), &roomy_server());
-    let request = payload(9_000, 0);
-    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
-    for _ in 0..3 {
-        let ticket = server.receive(soon()).expect("a request").ticket();
-        server.respond(ticket, b"", soon()).expect("an answer");
-    }
-    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
-    let received = client.received();
-    assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 64, 64)));
-    assert_eq!(client.received(), received + 2);
+    let request = Bytes::from(payload(9_000, 0));
+    let tickets = fill(&mut client, &mut server, &request);
+    answering(&mut server, &tickets[..3], b"", || {
+        assert_eq!(client.send(METHOD, &request, soon()), Err(exceeded(Limit::Backlog, 64, 64)));
+        assert_eq!(client.received(), 2);
+    });
 }
 
 pub fn who_sends_too_late_puts_one_answer_by_at_most(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair_of(&roomy_client(), &roomy_server());
-    let request = payload(9_000, 0);
-    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
-    for _ in 0..3 {
-        let ticket = server.receive(soon()).expect("a request").ticket();
-        server.respond(ticket, b"", soon()).expect("an answer");
-    }
-    while client.try_send(METHOD, request.clone().into()).expect("a session").is_some() {}
-    let received = client.received();
+    let request = Bytes::from(payload(9_000, 0));
+    let tickets = fill(&mut client, &mut server, &request);
+    let mut unanswered = tickets[..3].iter();
     for late in 1..=3 {
+        // As many answers as the link holds are there.
+        for ticket in unanswered.by_ref().take(if late == 1 { fabric.holds() } else { 1 }) {
+            server.respond(*ticket, b"", soon()).expect("an answer");
+        }
         assert_eq!(client.send(METHOD, &request, now()), Err(Error::TimedOut));
-        assert_eq!(client.received(), received + late);
+        assert_eq!(client.received(), late);
     }
+    assert_eq!(client.send(METHOD, &request, now()), Err(Error::TimedOut));
+    assert_eq!(client.received(), 3);
 }
 
 pub fn a_request_is_answered_once(fabric: Fabric) {

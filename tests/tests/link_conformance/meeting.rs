@@ -1,7 +1,7 @@
 //! Handshakes.
 
 use netipc::session::{Cause, ClientConfig, Error, Limit, LimitExceeded, Reason, ServerConfig};
-use netipc::wire::{AuthToken, Profiles, Status};
+use netipc::wire::{AuthToken, Status};
 
 use crate::fabric::{Fabric, METHOD, soon};
 
@@ -14,7 +14,7 @@ pub fn both_sides_have_the_same_terms(fabric: Fabric) {
     assert_eq!((terms.request_payload, terms.response_payload), (500, 700));
     assert_eq!((terms.request_items, terms.response_items), (12, 12));
     assert_eq!((terms.packet_size, terms.session_id), (100, 1));
-    assert!(terms.profile == Profiles::BASELINE);
+    assert_eq!(terms.profile, fabric.profile());
     let (sender, receiver) = client.split();
     let (requests, responses) = server.split();
     for half in [sender.terms(), receiver.terms(), requests.terms(), responses.terms()] {

@@ -110,9 +110,11 @@ impl Shared {
     /// Why nothing can be sent any more.
     #[inline]
     fn check_open(&self) -> Result<(), LinkError> {
+        // Acquire: pairs with the Release in `end` and `glance`. Before the check: who sees the end that an abort brought
+        // sees the abort.
+        let has_ended = self.has_ended.load(Ordering::Acquire);
         self.check()?;
-        // Acquire: pairs with the Release in `end`.
-        if self.has_ended.load(Ordering::Acquire) { Err(LinkError::Closed) } else { Ok(()) }
+        if has_ended { Err(LinkError::Closed) } else { Ok(()) }
     }
 
     /// What can be done without waiting; after the end anything, since it fails at once.
