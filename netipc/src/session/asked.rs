@@ -29,7 +29,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Room for `limit` ids.
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self { only: AtomicU64::new(NONE), limit, many: Mutex::new(InFlight::new(limit)) }
     }
 

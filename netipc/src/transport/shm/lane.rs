@@ -33,6 +33,9 @@
 //! session; later, a server leaves the mark of a request that was not asked ahead until it receives once more without
 //! having answered.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use core::time::Duration;
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, Word, spin_loop};
