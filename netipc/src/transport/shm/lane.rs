@@ -35,6 +35,8 @@
 
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 
