@@ -62,7 +62,8 @@ impl Abort {
             self.0.aborted.notify_all();
             core::mem::take(&mut state.watched)
         };
-        for target in watched {
+        // The latest first: a link that stands on another one must know why that ends before it does.
+        for target in watched.into_iter().rev() {
             // Holding it open keeps its descriptor from being given to another file meanwhile.
             if let Some(target) = target.upgrade() {
                 target.interrupt();
@@ -184,6 +185,28 @@ mod tests {
         abort.reset();
         assert_eq!((abort.watch(weak(&spared)), abort.is_aborted()), (Ok(()), false));
         assert_eq!(spared.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_stands_on_another_ends_before_that_does() {
+        #[derive(Debug)]
+        struct Numbered(usize, Arc<AtomicUsize>);
+
+        impl Interrupt for Numbered {
+            fn interrupt(&self) {
+                let ended_before = self.1.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(ended_before, 2 - self.0);
+            }
+        }
+
+        let (abort, ended) = (Abort::new(), Arc::default());
+        let targets = [0, 1, 2].map(|number| Arc::new(Numbered(number, Arc::clone(&ended))));
+        for target in &targets {
+            let target: Arc<dyn Interrupt> = Arc::clone(target) as _;
+            abort.watch(Arc::downgrade(&target)).unwrap();
+        }
+        abort.abort();
+        assert_eq!(ended.load(Ordering::Relaxed), 3);
     }
 
     #[test]

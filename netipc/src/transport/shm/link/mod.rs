@@ -105,7 +105,8 @@ impl Shared {
         self.check()?;
         // Acquire: pairs with the Release in `end`.
         if self.has_ended.load(Ordering::Acquire) {
-            return Err(LinkError::Closed);
+            // An abort ends it too, perhaps since the look above.
+            return Err(self.check().err().unwrap_or(LinkError::Closed));
         }
         Ok(self.lane.has_room())
     }
