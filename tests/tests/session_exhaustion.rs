@@ -3,7 +3,6 @@
 //!
 //! The limit is a process's, so each test has one of its own to limit.
 
-use std::fs::File;
 use std::io::IoSlice;
 use std::path::Path;
 
@@ -11,21 +10,14 @@ use netipc::endpoint::Endpoint;
 use netipc::proto::Splitter;
 use netipc::session::{Arrival, BuildError, Cause, ClientConfig, Deadline, Error, Listener, ServerConfig, SystemError};
 use netipc::wire::{Header, Method};
-use netipc_tests::processes::{Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say};
+use netipc_tests::processes::{
+    Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say, take_descriptors,
+};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 const METHOD: Method = Method::new(7);
 const NEVER: Deadline = Deadline::NEVER;
 const CLOSED: Error = Error::Closed { mid_message: false };
-
-/// Takes all descriptors but `left`.
-fn take_descriptors(left: usize) -> Vec<File> {
-    let highest = descriptors().into_iter().max().expect("standard output");
-    limit_descriptors(Some(u64::try_from(highest).unwrap() + 20));
-    let mut taken: Vec<_> = core::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    taken.truncate(taken.len() - left);
-    taken
-}
 
 fn is_out_of_descriptors(error: &SystemError, call: &str) -> bool {
     error.errno() == libc::EMFILE && error.call() == call
