@@ -13,6 +13,7 @@ use netipc::wire::{Header, Method};
 use netipc_tests::processes::{
     Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say, take_descriptors,
 };
+use netipc_tests::raw::Raw;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 const METHOD: Method = Method::new(7);
@@ -93,6 +94,23 @@ fn a_server_without_descriptors_turns_clients_away_and_goes_on_when_it_has_some(
     assert_eq!(config.connect(&endpoint, NEVER).map(drop), Err(CLOSED));
     server.finish();
     assert!(run_dir.names().is_empty());
+}
+
+#[test]
+fn a_listener_that_has_one_descriptor_for_one_client_lacks_none() {
+    const NAME: &str = "a_listener_that_has_one_descriptor_for_one_client_lacks_none";
+    let Some((_, run_dir)) = role() else {
+        let run_dir = RunDir::new();
+        return Child::start(NAME, "both", run_dir.path()).finish();
+    };
+    let endpoint = Endpoint::new(run_dir, "poor").unwrap();
+    let mut listener = ServerConfig::new().listen(&endpoint).unwrap();
+    let (silent, taken) = (Raw::connect(&endpoint), take_descriptors(1));
+    // It has said nothing yet, and there is nobody else.
+    assert_eq!(listener.try_next().map(|_| ()), Ok(()));
+    drop(silent);
+    drop(taken);
+    assert!(matches!(listener.next(NEVER), Ok(Arrival::Rejected(rejected)) if *rejected.cause() == Cause::Closed));
 }
 
 #[test]
