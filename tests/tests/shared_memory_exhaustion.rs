@@ -215,6 +215,7 @@ fn poor_server(run_dir: &Path) {
         drop(session);
         before.wait_for();
         say("over");
+        assert_eq!(hear(), "go on");
     }
 }
 
@@ -250,6 +251,7 @@ fn a_server_without_descriptors_makes_no_region_or_does_without_its_watcher() {
         drop(session);
         assert_eq!(child.hear(), "over");
         assert_eq!(run_dir.names(), ["poor.sock"]);
+        child.tell("go on");
     }
     child.finish();
 }
