@@ -85,6 +85,25 @@ fn a_session_outlives_its_listener_and_its_region_goes_with_it() {
     assert!(run_dir.names().is_empty());
 }
 
+#[test]
+fn a_region_is_gone_when_its_session_was_dropped_also_while_its_client_goes() {
+    let run_dir = RunDir::new();
+    let endpoint = run_dir.endpoint("many");
+    let mut listener = server(Wait::Block).listen(&endpoint).unwrap();
+    // Keeps the thread that watches from starting anew each time.
+    let _other = meet(&mut listener);
+    for number in 0..SESSIONS {
+        let (client, server) = meet(&mut listener);
+        let path = endpoint.region_path(server.terms().session_id);
+        assert!(path.exists());
+        drop(client);
+        // Whoever watches is just being told.
+        (0..number % 100 * 10).for_each(|_| core::hint::spin_loop());
+        drop(server);
+        assert!(!path.exists(), "{number}");
+    }
+}
+
 /// Serves one after the other.
 fn server_process(run_dir: &Path) {
     let mut listener = server(Wait::Block).listen(&Endpoint::new(run_dir, "many").unwrap()).unwrap();
