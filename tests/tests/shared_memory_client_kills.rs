@@ -292,6 +292,7 @@ fn a_server_outlives_500_clients_that_are_killed_and_keeps_nothing_of_theirs() {
     let mut random = Random::new(SEED);
     let run_dir = RunDir::new();
     let endpoint = run_dir.endpoint("victim");
+    let nothing = Holdings::now();
     for number in 0..KILLS {
         // Each step as often, each with every way to wait.
         let (step, wait) = (STEPS[number % STEPS.len()], number / STEPS.len() % WAITS.len());
@@ -306,5 +307,6 @@ fn a_server_outlives_500_clients_that_are_killed_and_keeps_nothing_of_theirs() {
         call_across(&mut connecting.finish(within()).unwrap(), &mut session);
         drop((session, listener));
         assert!(run_dir.names().is_empty(), "{number}: {step}");
+        nothing.wait_for();
     }
 }
