@@ -16,4 +16,5 @@ pub mod processes;
 pub mod random;
 #[cfg(target_os = "linux")]
 pub mod raw;
+pub mod regions;
 pub mod seeds;

@@ -154,7 +154,25 @@ impl Child {
     /// Where it can't be started.
     #[must_use]
     pub fn start(test: &str, role: &str, run_dir: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("a path"))
+        Self::run(Command::new(std::env::current_exe().expect("a path")), test, role, run_dir)
+    }
+
+    /// The same where the shell commands `mount` have mounted something in the run directory, which they begin in; that
+    /// goes with the process, however it ends. Only root can.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    #[must_use]
+    pub fn start_among_mounts(mount: &str, test: &str, role: &str, run_dir: &Path) -> Self {
+        let script = format!("cd \"$1\" && {mount} && shift && exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "sh", "-c", &script, "sh"]).arg(run_dir);
+        command.arg(std::env::current_exe().expect("a path"));
+        Self::run(command, test, role, run_dir)
+    }
+
+    fn run(mut command: Command, test: &str, role: &str, run_dir: &Path) -> Self {
+        let mut process = command
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(DIRECTORY, run_dir)
@@ -242,7 +260,9 @@ impl Child {
         let mut rest = Vec::new();
         std::io::Read::read_to_end(&mut self.lines, &mut rest).expect("its last words");
         let status = self.process.wait().expect("a child");
-        assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&rest));
+        let rest = String::from_utf8_lossy(&rest);
+        // With the name of no test it would succeed at nothing.
+        assert!(status.success() && rest.contains("1 passed"), "{status}: {rest}");
     }
 
     /// Whether it has ended.
@@ -379,6 +399,19 @@ pub fn descriptors() -> Vec<i32> {
 pub fn limit_memory(bytes: u64) {
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::As);
     rustix::process::setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum }).expect("the soft limit");
+}
+
+/// Takes all descriptors but `left`: more can't be opened until what is returned is dropped.
+///
+/// # Panics
+/// Where there are not as many.
+#[must_use]
+pub fn take_descriptors(left: usize) -> Vec<fs::File> {
+    let highest = descriptors().into_iter().max().expect("standard output");
+    limit_descriptors(Some(u64::try_from(highest).expect("no descriptor is negative") + 20));
+    let mut taken: Vec<_> = core::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+    taken.truncate(taken.len() - left);
+    taken
 }
 
 /// Lets this process have descriptors below `limit` alone; `None` for as many as it may have.

@@ -3,7 +3,6 @@
 //!
 //! The limit is a process's, so each test has one of its own to limit.
 
-use std::fs::File;
 use std::io::IoSlice;
 use std::path::Path;
 
@@ -11,21 +10,15 @@ use netipc::endpoint::Endpoint;
 use netipc::proto::Splitter;
 use netipc::session::{Arrival, BuildError, Cause, ClientConfig, Deadline, Error, Listener, ServerConfig, SystemError};
 use netipc::wire::{Header, Method};
-use netipc_tests::processes::{Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say};
+use netipc_tests::processes::{
+    Child, RunDir, descriptors, hear, limit_descriptors, limit_memory, pair, role, say, take_descriptors,
+};
+use netipc_tests::raw::Raw;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 const METHOD: Method = Method::new(7);
 const NEVER: Deadline = Deadline::NEVER;
 const CLOSED: Error = Error::Closed { mid_message: false };
-
-/// Takes all descriptors but `left`.
-fn take_descriptors(left: usize) -> Vec<File> {
-    let highest = descriptors().into_iter().max().expect("standard output");
-    limit_descriptors(Some(u64::try_from(highest).unwrap() + 20));
-    let mut taken: Vec<_> = core::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    taken.truncate(taken.len() - left);
-    taken
-}
 
 fn is_out_of_descriptors(error: &SystemError, call: &str) -> bool {
     error.errno() == libc::EMFILE && error.call() == call
@@ -101,6 +94,23 @@ fn a_server_without_descriptors_turns_clients_away_and_goes_on_when_it_has_some(
     assert_eq!(config.connect(&endpoint, NEVER).map(drop), Err(CLOSED));
     server.finish();
     assert!(run_dir.names().is_empty());
+}
+
+#[test]
+fn a_listener_that_has_one_descriptor_for_one_client_lacks_none() {
+    const NAME: &str = "a_listener_that_has_one_descriptor_for_one_client_lacks_none";
+    let Some((_, run_dir)) = role() else {
+        let run_dir = RunDir::new();
+        return Child::start(NAME, "both", run_dir.path()).finish();
+    };
+    let endpoint = Endpoint::new(run_dir, "poor").unwrap();
+    let mut listener = ServerConfig::new().listen(&endpoint).unwrap();
+    let (silent, taken) = (Raw::connect(&endpoint), take_descriptors(1));
+    // It has said nothing yet, and there is nobody else.
+    assert_eq!(listener.try_next().map(|_| ()), Ok(()));
+    drop(silent);
+    drop(taken);
+    assert!(matches!(listener.next(NEVER), Ok(Arrival::Rejected(rejected)) if *rejected.cause() == Cause::Closed));
 }
 
 #[test]

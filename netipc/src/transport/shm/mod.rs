@@ -138,7 +138,8 @@ impl Region {
         watcher: Option<&Arc<Watcher>>,
     ) -> Result<Link, LinkError> {
         let Self { lane, outbox, inbox, file } = self;
-        let shared = Arc::new(Shared::new(lane, link.wire, file));
+        let file = file.map(Arc::new);
+        let shared = Arc::new(Shared::new(lane, link.wire));
         let as_target: Weak<dyn Interrupt> = Arc::downgrade(&shared) as _;
         link.abort.watch(Weak::clone(&as_target))?;
         abort.watch(as_target)?;
@@ -146,8 +147,8 @@ impl Region {
             shared.watched_by(watcher);
         }
         Ok(Link {
-            outgoing: Box::new(Sender::new(Arc::clone(&shared), outbox)),
-            incoming: Box::new(Receiver::new(Arc::clone(&shared), inbox, wait)),
+            outgoing: Box::new(Sender::new(Arc::clone(&shared), outbox, file.clone())),
+            incoming: Box::new(Receiver::new(Arc::clone(&shared), inbox, wait, file)),
             wire: shared,
             abort: link.abort,
             packet_size: u32::MAX,

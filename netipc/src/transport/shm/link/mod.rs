@@ -29,6 +29,10 @@ const FIRST_SLEEP: Duration = Duration::from_millis(1);
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 32;
 
+/// The file of a server's region, which each half of the link has a hold on. What both [share](Shared) has none: whoever
+/// watches, or aborts, may be the last to let go of that, and the file is to be gone with the session.
+type Hold = Option<Arc<RegionFile>>;
+
 /// What both halves share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -41,12 +45,10 @@ pub(super) struct Shared {
     last_sent: AtomicUsize,
     /// Whoever sees to it that the end of the peer is noticed.
     watch: OnceLock<Watch>,
-    /// The server's, which removes it.
-    _file: Option<RegionFile>,
 }
 
 impl Shared {
-    pub(super) fn new(lane: Lane<Arc<Region>>, lifeline: Arc<dyn Wire>, file: Option<RegionFile>) -> Self {
+    pub(super) fn new(lane: Lane<Arc<Region>>, lifeline: Arc<dyn Wire>) -> Self {
         Self {
             lane,
             lifeline,
@@ -54,7 +56,6 @@ impl Shared {
             has_ended: AtomicBool::new(false),
             last_sent: AtomicUsize::new(0),
             watch: OnceLock::new(),
-            _file: file,
         }
     }
 

@@ -6,7 +6,7 @@ use core::hint::spin_loop;
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{GLANCE, LOOKS, Shared, shorter};
+use super::{GLANCE, Hold, LOOKS, Shared, shorter};
 use crate::sync::{Arc, Ordering};
 use crate::sys::yield_processor;
 use crate::transport::shm::region::Inbox;
@@ -36,16 +36,17 @@ pub(in crate::transport::shm) struct Receiver {
     found: Option<u32>,
     /// Bytes of the last message that was received: the peer may be building another.
     last: usize,
+    _file: Hold,
 }
 
 impl Receiver {
-    pub(in crate::transport::shm) const fn new(shared: Arc<Shared>, inbox: Inbox, wait: Wait) -> Self {
+    pub(in crate::transport::shm) const fn new(shared: Arc<Shared>, inbox: Inbox, wait: Wait, file: Hold) -> Self {
         let pace = match wait {
             Wait::Block => Pace::Sleep,
             Wait::Adaptive => Pace::Adapt(Adaptive::new()),
             Wait::Always => Pace::Spin,
         };
-        Self { shared, inbox, pace, found: None, last: 0 }
+        Self { shared, inbox, pace, found: None, last: 0, _file: file }
     }
 
     /// Looks for a message.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::io::IoSlice;
 use std::time::Instant;
 
-use super::{FIRST_SLEEP, LOOKS, Shared};
+use super::{FIRST_SLEEP, Hold, LOOKS, Shared};
 use crate::buf::Writer;
 use crate::sync::{Arc, Ordering};
 use crate::sys::SystemError;
@@ -22,11 +22,12 @@ const LOOKING_FOR_ROOM: Duration = Duration::from_micros(20);
 pub(in crate::transport::shm) struct Sender {
     shared: Arc<Shared>,
     outbox: Outbox,
+    _file: Hold,
 }
 
 impl Sender {
-    pub(in crate::transport::shm) const fn new(shared: Arc<Shared>, outbox: Outbox) -> Self {
-        Self { shared, outbox }
+    pub(in crate::transport::shm) const fn new(shared: Arc<Shared>, outbox: Outbox, file: Hold) -> Self {
+        Self { shared, outbox, _file: file }
     }
 
     /// Publishes the first `len` bytes of the area.
