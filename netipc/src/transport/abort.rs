@@ -62,7 +62,8 @@ impl Abort {
             self.0.aborted.notify_all();
             core::mem::take(&mut state.watched)
         };
-        for target in watched {
+        // The latest first: what stands on a link has to know of the abort before that link's end shows.
+        for target in watched.into_iter().rev() {
             // Holding it open keeps its descriptor from being given to another file meanwhile.
             if let Some(target) = target.upgrade() {
                 target.interrupt();
@@ -155,7 +156,7 @@ mod tests {
     use core::time::Duration;
 
     use super::{Abort, Aborted, Interrupt};
-    use crate::sync::{Arc, AtomicUsize, Ordering, Weak, lock};
+    use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Weak, lock};
 
     #[derive(Debug, Default)]
     struct Target(AtomicUsize);
@@ -184,6 +185,27 @@ mod tests {
         abort.reset();
         assert_eq!((abort.watch(weak(&spared)), abort.is_aborted()), (Ok(()), false));
         assert_eq!(spared.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[derive(Debug)]
+    struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+    impl Interrupt for Named {
+        fn interrupt(&self) {
+            lock(&self.1).push(self.0);
+        }
+    }
+
+    #[test]
+    fn what_stands_on_something_else_is_ended_before_it() {
+        let (abort, ended) = (Abort::new(), Arc::default());
+        let targets: Vec<Arc<dyn Interrupt>> =
+            ["socket", "region"].map(|name| Arc::new(Named(name, Arc::clone(&ended))) as _).into();
+        for target in &targets {
+            abort.watch(Arc::downgrade(target)).unwrap();
+        }
+        abort.abort();
+        assert_eq!(*lock(&ended), ["region", "socket"]);
     }
 
     #[test]
