@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Instant;
 
@@ -89,13 +89,13 @@ impl Layout {
         header
     }
 
-    fn parse(header: &[u8]) -> Self {
+    fn parse(header: &[u8]) -> Option<Self> {
         let word = |at: usize| u32::from_ne_bytes(header[at..at + 4].try_into().expect("4 bytes"));
-        assert_eq!([word(0), word(4)], BEGINNING);
         let area = |at| Area { offset: word(at), capacity: word(at + 4) };
         let (request, response) = (area(16), area(24));
-        let end = |area: Area| area.offset + area.capacity;
-        Self { request, response, file: end(request).max(end(response)) }
+        let end = |area: Area| area.offset.checked_add(area.capacity);
+        let file = end(request)?.max(end(response)?);
+        ([word(0), word(4)] == BEGINNING).then_some(Self { request, response, file })
     }
 }
 
@@ -143,12 +143,18 @@ impl RawRegion {
     /// Where there is none.
     #[must_use]
     pub fn attach(path: &Path) -> Self {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::try_attach(path).unwrap_or_else(|| panic!("no region: {}", path.display()))
+    }
+
+    /// The same; `None` where there is no region, or none any more.
+    #[must_use]
+    pub fn try_attach(path: &Path) -> Option<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
         let mut header = [0; HEADER];
-        std::os::unix::fs::FileExt::read_exact_at(&file, &mut header, 0).expect("a region");
-        let layout = Layout::parse(&header);
-        Self::map(&file, layout, (REQUEST, layout.request), (RESPONSE, layout.response))
+        file.read_exact_at(&mut header, 0).ok()?;
+        let layout = Layout::parse(&header)
+            .filter(|layout| file.metadata().is_ok_and(|file| file.len() >= layout.file.into()))?;
+        Some(Self::map(&file, layout, (REQUEST, layout.request), (RESPONSE, layout.response)))
     }
 
     fn map(file: &File, layout: Layout, outgoing: (Words, Area), incoming: (Words, Area)) -> Self {
@@ -281,15 +287,26 @@ impl RawRegion {
     /// # Panics
     /// Where none comes.
     pub fn receive(&mut self) -> Vec<u8> {
-        self.receive_within(SOON).expect("a message comes")
+        assert!(self.await_message(SOON), "nothing came");
+        let (words, area) = self.incoming;
+        let len = self.word32(words.len).load(Ordering::Acquire);
+        assert!((1..=area.capacity).contains(&len), "a deployed peer would end the session: {len:#x}");
+        self.read(area.offset as usize, len as usize)
     }
 
-    /// The same, or `None` where none comes within this time.
-    ///
-    /// # Panics
-    /// Where there is something else.
-    pub fn receive_within(&mut self, patience: Duration) -> Option<Vec<u8>> {
-        let (Words { seq, len, signal }, area) = self.incoming;
+    /// The same, or `None` where none comes within this time, or a wrong one does.
+    pub fn try_receive(&mut self, patience: Duration) -> Option<Vec<u8>> {
+        if !self.await_message(patience) {
+            return None;
+        }
+        let (words, area) = self.incoming;
+        let len = self.word32(words.len).load(Ordering::Acquire) & !(3 << 30);
+        (1..=area.capacity).contains(&len).then(|| self.read(area.offset as usize, len as usize))
+    }
+
+    /// Waits for the next message; whether it came.
+    fn await_message(&mut self, patience: Duration) -> bool {
+        let Words { seq, signal, .. } = self.incoming.0;
         let next = self.received.wrapping_add(1);
         let has_come = |region: &Self| region.word64(seq).load(Ordering::Acquire) == next;
         let mut is_there = false;
@@ -307,7 +324,7 @@ impl RawRegion {
             if !is_there {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    return None;
+                    return false;
                 }
                 let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
                 match futex::wait(self.word32(signal), futex::Flags::empty(), expected, Some(&left)) {
@@ -317,9 +334,7 @@ impl RawRegion {
             }
         }
         self.received = next;
-        let len = self.word32(len).load(Ordering::Acquire);
-        assert!((1..=area.capacity).contains(&len), "a deployed peer would end the session: {len:#x}");
-        Some(self.read(area.offset as usize, len as usize))
+        true
     }
 }
 
