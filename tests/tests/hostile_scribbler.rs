@@ -32,7 +32,7 @@ const PAYLOAD: u32 = 4096;
 const METHOD: Method = Method::new(4);
 const SERVICE: &str = "scribbled";
 /// Writes of one scribbler.
-const ROUNDS: u64 = 260_000;
+const ROUNDS: u64 = 1_000_000;
 /// How long a call may take, ..
 const PATIENCE: Duration = Duration::from_millis(200);
 /// .. and how long nothing at all may come back before somebody hangs.
@@ -151,8 +151,8 @@ fn call(session: &mut ClientSession, random: &mut Random, tally: &mut Tally, is_
 }
 
 /// Serves until the session has ended.
-fn serve(session: &mut ServerSession, random: &mut Random, tally: &mut Tally) {
-    loop {
+fn serve(session: &mut ServerSession, random: &mut Random, tally: &mut Tally, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Acquire) {
         let received = session.receive(patience()).map(|request| {
             look_at(request.payload());
             request.ticket()
@@ -200,7 +200,7 @@ fn be_server(listener: &mut Listener, seed: u64, is_over: &AtomicBool) -> Tally 
     while !is_over.load(Ordering::Acquire) {
         RETURNED.fetch_add(1, Ordering::Relaxed);
         match listener.next(patience()) {
-            Ok(Arrival::Session(mut session)) => serve(&mut session, &mut random, &mut tally),
+            Ok(Arrival::Session(mut session)) => serve(&mut session, &mut random, &mut tally, is_over),
             // A client that has gone.
             Ok(Arrival::Rejected(_)) | Err(Error::TimedOut) => {}
             Err(error) => panic!("{error:?}"),
