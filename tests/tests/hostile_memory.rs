@@ -3,25 +3,26 @@
 //! Each row of the tables is played against a client and against a server of ours.
 #![cfg(target_os = "linux")]
 
+#[path = "hostile_memory/breaches.rs"]
+mod breaches;
+#[path = "hostile_memory/ground.rs"]
+mod ground;
+
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::fs;
 use std::sync::mpsc;
 use std::thread;
 
-use bytes::Bytes;
-use netipc::endpoint::Endpoint;
 use netipc::proto::Role;
-use netipc::session::{
-    ClientConfig, ClientSession, Deadline, Error, Limit, LimitExceeded, Listener, ServerSession, Ticket, Violation,
-    Wait,
-};
-use netipc::wire::{CHUNK_MAGIC, Header, Kind, Method, Rule, Status, Structure};
-use netipc_tests::hostile::{End, header_field, packet_length};
-use netipc_tests::memory::{Peer, ack, admit, client, echo, enter, hello, meet, server};
+use netipc::session::{Deadline, Error, Limit, LimitExceeded, Violation, Wait};
+use netipc::wire::Method;
+use netipc_tests::memory::Peer;
 use netipc_tests::random::Random;
-use netipc_tests::raw::{ITEMS, RawServer, RunDir, alone, patched, soon, whole};
-use netipc_tests::region::{Layout, REQUEST, RESPONSE, RawRegion, Words};
+use netipc_tests::raw::{alone, soon, whole};
+use netipc_tests::region::{REQUEST, RESPONSE};
+
+use breaches::{Breach, header, message, words, wrong_messages, wrong_words};
+use ground::{Ground, Ours};
 
 /// The largest payload, either way. The areas have room for 32 bytes more.
 const PAYLOAD: u32 = 1024;
@@ -31,287 +32,6 @@ const METHOD: Method = Method::new(1);
 const MARKS: u32 = 1 << 31;
 const AWAITED: u32 = 1 << 30;
 const ASLEEP: u32 = 1 << 31;
-
-/// A session of ours with a peer by hand.
-enum Ours {
-    Client(ClientSession),
-    /// With a request that waits for its answer.
-    Server(ServerSession, Ticket),
-}
-
-impl Ours {
-    fn receive(&mut self, deadline: Deadline) -> Result<Vec<u8>, Error> {
-        let message = match self {
-            Self::Client(session) => session.receive(deadline),
-            Self::Server(session, _) => session.receive(deadline),
-        };
-        message.map(|message| message.payload().to_vec())
-    }
-
-    /// Every call fails, and none of them waits.
-    fn assert_over(self, why: &Error, name: &str) {
-        let mut errors = Vec::new();
-        match self {
-            Self::Client(session) => {
-                let (mut requests, mut responses) = session.split();
-                errors.push(responses.receive(soon()).map(drop).unwrap_err());
-                errors.push(responses.try_receive().map(drop).unwrap_err());
-                errors.push(requests.send(METHOD, b"late", soon()).unwrap_err());
-                errors.push(requests.send_batch(METHOD, &[b"late"], soon()).unwrap_err());
-                errors.push(requests.try_send(METHOD, Bytes::from_static(b"late")).unwrap_err());
-                errors.push(requests.try_flush().unwrap_err());
-            }
-            Self::Server(session, ticket) => {
-                let (mut requests, mut responses) = session.split();
-                errors.push(requests.receive(soon()).map(drop).unwrap_err());
-                errors.push(requests.try_receive().map(drop).unwrap_err());
-                errors.push(responses.respond(ticket, b"late", soon()).unwrap_err());
-                errors.push(responses.respond_status(ticket, Status::InternalError, soon()).unwrap_err());
-                errors.push(responses.try_respond(ticket, Bytes::from_static(b"late")).unwrap_err());
-                errors.push(responses.try_flush().unwrap_err());
-            }
-        }
-        for error in errors {
-            assert_eq!(error, *why, "{name}");
-        }
-    }
-}
-
-/// A place where ours and others meet, with a session between ours that all the others must leave alone.
-struct Ground {
-    role: Role,
-    payload: u32,
-    listener: Listener,
-    ours: Endpoint,
-    by_hand: RawServer,
-    theirs: Endpoint,
-    config: ClientConfig,
-    bystanders: (ClientSession, ServerSession),
-    next_session: u64,
-    run_dir: RunDir,
-}
-
-impl Ground {
-    fn new(role: Role) -> Self {
-        Self::with(role, PAYLOAD, Wait::Block)
-    }
-
-    fn with(role: Role, payload: u32, wait: Wait) -> Self {
-        let run_dir = RunDir::new();
-        let (ours, theirs) = (run_dir.endpoint("ours"), run_dir.endpoint("theirs"));
-        let mut listener = server(payload, payload).max_in_flight(4).wait(wait).listen(&ours).unwrap();
-        let by_hand = RawServer::listen(&theirs);
-        let config = client(payload, payload).wait(wait);
-        let bystanders = meet(&mut listener, &config, &ours);
-        Self { role, payload, listener, ours, by_hand, theirs, config, bystanders, next_session: 1, run_dir }
-    }
-
-    /// A session with one request under way, whose id is 1 and which the peer has received if it is the server. The peer
-    /// may publish what it likes.
-    fn session(&mut self) -> (Ours, Peer) {
-        match self.role {
-            Role::Client => {
-                let ack = ack(self.payload, self.payload, self.next_session);
-                self.next_session += 1;
-                let layout = Layout::of(self.payload, self.payload);
-                let (mut session, mut peer) = admit(&self.config, &self.theirs, &self.by_hand, &ack, layout, |_| {});
-                session.send(METHOD, b"question", soon()).unwrap();
-                assert_eq!(peer.receive().1, b"question");
-                (Ours::Client(session), peer)
-            }
-            Role::Server => {
-                let (peer, mut session) = enter(&mut self.listener, &self.ours, &hello(self.payload, self.payload));
-                peer.ask(1, b"question");
-                let ticket = session.receive(soon()).unwrap().ticket();
-                (Ours::Server(session, ticket), peer)
-            }
-        }
-    }
-
-    /// A good session can be had, and the one that was there before goes on.
-    fn goes_on(&mut self) {
-        let (mut client, mut server) = meet(&mut self.listener, &self.config, &self.ours);
-        echo(&mut client, &mut server);
-        echo(&mut self.bystanders.0, &mut self.bystanders.1);
-    }
-
-    /// Mappings of regions, files of regions that are ours to remove, and open descriptors.
-    fn leavings(&self) -> (usize, usize, usize) {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let mapped = maps.lines().filter(|line| line.contains(".ipcshm")).count();
-        let names = fs::read_dir(self.run_dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        let files = names.filter(|name| name.to_str().unwrap().starts_with("ours-")).count();
-        (mapped, files, fs::read_dir("/proc/self/fd").unwrap().count())
-    }
-}
-
-/// The words that the peer of whoever stands on the side of `role` publishes by.
-const fn words(role: Role) -> Words {
-    match role {
-        Role::Client => RESPONSE,
-        Role::Server => REQUEST,
-    }
-}
-
-/// A message of 8 bytes to who stands on the side of `role`, which may come.
-fn message(role: Role) -> Vec<u8> {
-    header(role, 8, 0).encode().into_iter().chain([7; 8]).collect()
-}
-
-/// The header of message number `number` that may come; a client waits for one alone.
-fn header(role: Role, payload_len: u32, number: u64) -> Header {
-    match role {
-        Role::Client => Header::response(METHOD, 1 + number, payload_len),
-        Role::Server => Header::request(METHOD, 2 + number, payload_len),
-    }
-}
-
-/// What a peer does, and how the session ends.
-struct Breach {
-    name: String,
-    /// What it does instead of publishing a message.
-    act: Box<dyn Fn(&RawRegion)>,
-    end: End,
-}
-
-fn breach(name: impl Into<String>, end: End, act: impl Fn(&RawRegion) + 'static) -> Breach {
-    Breach { name: name.into(), act: Box::new(act), end }
-}
-
-fn region(field: &'static str, offset: usize, found: u64) -> End {
-    End::Breaks(Violation::Region { field, offset, found })
-}
-
-/// What cannot stand in the words.
-fn wrong_words(role: Role) -> Vec<Breach> {
-    let words = words(role);
-    let (seq, len) = match role {
-        Role::Client => ("resp_seq", "resp_len"),
-        Role::Server => ("req_seq", "req_len"),
-    };
-    let mut breaches = Vec::new();
-    let lengths = [0, CAPACITY + 1, CAPACITY + 64, 1 << 20, AWAITED - 1, !(MARKS | AWAITED)];
-    for len_said in lengths {
-        for marks in [0, MARKS, AWAITED, MARKS | AWAITED] {
-            let said = len_said | marks;
-            let end = region(len, words.len, said.into());
-            breaches.push(breach(format!("a length of {said:#x}"), end, move |region| {
-                region.write_message(&message(role));
-                region.announce(said);
-            }));
-        }
-    }
-    // A client has received nothing yet, a server one request.
-    let now: u64 = if role == Role::Client { 0 } else { 1 };
-    for (name, found) in [
-        ("two messages at once", now + 2),
-        ("three messages at once", now + 3),
-        ("a number back", now.wrapping_sub(1)),
-        ("two back", now.wrapping_sub(2)),
-        ("the largest number", u64::MAX - now),
-        ("half of all numbers", 1 << 63),
-        ("a carry too far", now + 1 + (1 << 32)),
-    ] {
-        breaches.push(breach(name, region(seq, words.seq, found), move |region| {
-            region.write_message(&message(role));
-            region.word32(words.len).store(40, Ordering::Release);
-            region.word64(words.seq).store(found, Ordering::Release);
-            region.word32(words.signal).fetch_add(1, Ordering::Release);
-            region.wake(words.signal);
-        }));
-    }
-    breaches.push(breach("two publications before one was received", region(seq, words.seq, now + 2), move |region| {
-        region.publish(&message(role));
-        region.publish(&whole(header(role, 0, 1), b""));
-    }));
-    breaches
-}
-
-/// Messages that are not what they should be.
-fn wrong_messages(role: Role) -> Vec<Breach> {
-    let message = message(role);
-    let published = |name: &str, end, packet: Vec<u8>| breach(name, end, move |region| region.publish(&packet));
-    let (kind, other) = match role {
-        Role::Client => (Kind::Response, Kind::Request),
-        Role::Server => (Kind::Request, Kind::Response),
-    };
-    let (payload, items) = match role {
-        Role::Client => (Limit::ResponsePayload, Limit::ResponseItems),
-        Role::Server => (Limit::RequestPayload, Limit::RequestItems),
-    };
-    let patch = |at: usize, bytes: &[u8]| patched(&message, at, bytes);
-    let stated = |len: u32| patch(16, &len.to_ne_bytes());
-    let unexpected = |found| End::Breaks(Violation::UnexpectedKind { expected: kind, found });
-    let beyond = |asked: u32| End::Beyond(payload, asked.into(), PAYLOAD.into());
-    let magic = |found| header_field("magic", 0, Rule::Magic { expected: 0x4e49_5043, found });
-    let batch = |count: u32, entries: &[u32], packed: usize| {
-        let mut body: Vec<u8> = entries.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        body.resize(body.len() + packed, 0);
-        whole(header(role, u32::try_from(body.len()).unwrap(), 0).with_batch(count), &body)
-    };
-    let directory = |field, offset, rule| End::Bytes(Structure::Batch, field, offset, rule);
-    let full = |len: u32| whole(header(role, len, 0), &vec![7; len as usize]);
-    let mut breaches: Vec<Breach> = (1..32)
-        .map(|len| {
-            let end = End::CutOff(Structure::Header, 32, len);
-            published(&format!("{len} bytes of a header"), end, message[..len].to_vec())
-        })
-        .collect();
-    breaches.extend([
-        published("payload_len 0 before 8 bytes", packet_length(32, 40), stated(0)),
-        published("payload_len one too small", packet_length(39, 40), stated(7)),
-        published("payload_len one too large", packet_length(41, 40), stated(9)),
-        published("payload_len of the limit before 8 bytes", packet_length(1056, 40), stated(PAYLOAD)),
-        published("payload_len beyond the limit", beyond(PAYLOAD + 1), stated(PAYLOAD + 1)),
-        published("payload_len with a total that wraps", beyond(u32::MAX - 31), stated(u32::MAX - 31)),
-        published("payload_len of all ones", beyond(u32::MAX), stated(u32::MAX)),
-        published("a message that fits the area, and not the limit", beyond(PAYLOAD + 1), full(PAYLOAD + 1)),
-        published("as much as the area holds", beyond(CAPACITY - 32), full(CAPACITY - 32)),
-        published("the area, full of zeros", magic(0), vec![0; CAPACITY as usize]),
-        published("the first of two chunks", packet_length(1056, 132), whole(header(role, PAYLOAD, 0), &[7; 100])),
-        published("a continuation", magic(CHUNK_MAGIC), patch(0, &CHUNK_MAGIC.to_ne_bytes())),
-        published("no magic", magic(0), patch(0, &[0; 4])),
-        published(
-            "version 2",
-            header_field("version", 4, Rule::Version { expected: 1, found: 2 }),
-            patch(4, &2_u16.to_ne_bytes()),
-        ),
-        published("kind 0", header_field("kind", 8, Rule::Kind { found: 0 }), patch(8, &[0; 2])),
-        published("the wrong kind", unexpected(other), patch(8, &other.raw().to_ne_bytes())),
-        published("a control message", unexpected(Kind::Control), patch(8, &Kind::Control.raw().to_ne_bytes())),
-        published("item_count 2 and no batch", End::Breaks(Violation::ItemCount { found: 2 }), patch(20, &[2])),
-        published("a batch of 0", End::Breaks(Violation::ItemCount { found: 0 }), batch(0, &[0, 8], 8)),
-        published("a batch beyond the limit", End::Beyond(items, 5, ITEMS.into()), batch(5, &[0; 10], 8)),
-        published(
-            "a directory cut short",
-            directory("directory", 15, Rule::Truncated { needed: 16, found: 15 }),
-            whole(header(role, 15, 0).with_batch(2), &[0; 15]),
-        ),
-        published(
-            "an item that leaves the batch",
-            directory("entry length", 12, Rule::InBounds { end: 17, limit: 16 }),
-            batch(2, &[0, 8, 8, 9], 16),
-        ),
-        published(
-            "an item whose end wraps",
-            directory("entry offset", 0, Rule::InBounds { end: 0xffff_fff8, limit: 16 }),
-            batch(1, &[0xffff_fff8, 0x10], 16),
-        ),
-    ]);
-    breaches.push(match role {
-        Role::Client => published(
-            "an answer to nothing",
-            End::Breaks(Violation::UnknownId { id: 99 }),
-            patch(24, &99_u64.to_ne_bytes()),
-        ),
-        Role::Server => published(
-            "an id that is taken",
-            End::Breaks(Violation::DuplicateId { id: 1 }),
-            patch(24, &1_u64.to_ne_bytes()),
-        ),
-    });
-    breaches
-}
 
 fn play(ground: &mut Ground, breach: Breach, is_asleep: bool) {
     let Breach { name, act, end } = breach;
