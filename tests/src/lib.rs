@@ -8,6 +8,8 @@ pub mod generate;
 #[cfg(target_os = "linux")]
 pub mod hostile;
 pub mod hygiene;
+#[cfg(target_os = "linux")]
+pub mod memory;
 pub mod mutate;
 pub mod natural;
 pub mod oracle;
@@ -16,5 +18,7 @@ pub mod processes;
 pub mod random;
 #[cfg(target_os = "linux")]
 pub mod raw;
+#[cfg(target_os = "linux")]
+pub mod region;
 pub mod regions;
 pub mod seeds;

@@ -329,14 +329,20 @@ fn wait_for_room(
     deadline: Deadline,
     mut attempt: impl FnMut() -> Result<bool, LinkError>,
 ) -> Result<(), Error> {
+    let mut is_late = false;
     // Should the peer wait for room for its answers meanwhile, it waits for us.
     while !attempt()? {
+        // Once more than the deadline: a peer that only says that there is room gains no time by it.
+        if is_late {
+            return Err(Error::TimedOut);
+        }
         let ready = shared.wire.wait(Readiness { readable: true, writable: true }, deadline)?;
         if ready.readable {
             receiver.absorb()?;
         }
-        // A peer that always has one more answer ready gains no time by it.
-        if !ready.writable && deadline.has_passed() {
+        // Nor does one that always has one more answer ready.
+        is_late = deadline.has_passed();
+        if is_late && !ready.writable {
             return Err(Error::TimedOut);
         }
     }

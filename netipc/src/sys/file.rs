@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
 
@@ -180,6 +180,19 @@ impl File {
                 Err(error)
             }
         }
+    }
+
+    /// A new file for this user alone that has no name yet, in the file system of `directory`.
+    pub(crate) fn create_nameless(directory: &Path) -> Result<Self, SystemError> {
+        let file = Self::open_with(directory, OFlags::RDWR | OFlags::TMPFILE)?;
+        file.make_private()?;
+        Ok(file)
+    }
+
+    /// Gives a nameless file its name, where nothing stands yet.
+    pub(crate) fn name(&self, path: &Path) -> Result<(), SystemError> {
+        let by_descriptor = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        rustix::fs::linkat(CWD, by_descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW).during("linkat")
     }
 
     fn make_private(&self) -> Result<(), SystemError> {

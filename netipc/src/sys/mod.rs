@@ -84,6 +84,19 @@ impl SystemError {
         self.errno == Errno::NOENT.raw_os_error()
     }
 
+    /// Whether the file system, or the kernel, has no such files as were asked for.
+    pub(crate) const fn is_not_to_be_had(&self) -> bool {
+        self.errno == Errno::OPNOTSUPP.raw_os_error()
+            || self.errno == Errno::INVAL.raw_os_error()
+            || self.errno == Errno::ISDIR.raw_os_error()
+            || self.errno == Errno::NOENT.raw_os_error()
+    }
+
+    /// What the kernel answers who makes a file where another stands.
+    pub(crate) const fn name_is_taken() -> Self {
+        Self::new("linkat", Errno::EXIST)
+    }
+
     /// Whether something stands at the path of what was to be made.
     pub(crate) const fn is_there_already(&self) -> bool {
         self.errno == Errno::EXIST.raw_os_error()

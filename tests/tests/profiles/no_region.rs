@@ -45,7 +45,7 @@ impl Obstacle {
 }
 
 fn is_taken(error: SystemError) -> bool {
-    (error.call(), error.errno()) == ("open", libc::EEXIST)
+    (error.call(), error.errno()) == ("linkat", libc::EEXIST)
 }
 
 /// A run directory in which the names of the first regions are taken.

@@ -18,22 +18,52 @@ pub(super) struct RegionFile {
 }
 
 impl RegionFile {
-    /// A new file at `path`, and the way to what is in it. What a dead server left there is removed.
+    /// A new file at `path` that is as `fill` makes it, and the way to what is in it. What a dead server left there is
+    /// removed.
+    ///
+    /// It has its name when it is complete, so that whoever is killed meanwhile leaves nothing behind; where the file
+    /// system has no files without names, before that.
     ///
     /// # Errors
     /// Where something stands there that is not dead, and whatever else keeps a file from being made.
-    pub(super) fn create(path: PathBuf) -> Result<(Self, File), SystemError> {
-        let file = match File::create(&path) {
-            Err(error) if error.is_there_already() && reclaim_one(&path) => File::create(&path)?,
-            created => created?,
+    pub(super) fn create(
+        path: PathBuf,
+        fill: impl Fn(&File) -> Result<(), SystemError>,
+    ) -> Result<(Self, File), SystemError> {
+        if FileId::at(&path)?.is_some() && !reclaim_one(&path) {
+            return Err(SystemError::name_is_taken());
+        }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let nameless = match File::create_nameless(directory) {
+            Err(error) if error.is_not_to_be_had() => None,
+            created => Some(created?),
         };
-        match file.facts() {
-            Ok(facts) => Ok((Self { path, id: facts.id, owner: std::process::id() }, file)),
-            Err(error) => {
-                let _ = unlink(&path);
-                Err(error)
+        if let Some(file) = nameless {
+            let id = file.facts()?.id;
+            fill(&file)?;
+            match file.name(&path) {
+                Ok(()) => return Ok((Self::of(path, id), file)),
+                // Without /proc there is no way to name it.
+                Err(error) if error.is_not_to_be_had() => {}
+                Err(error) => return Err(error),
             }
         }
+        let file = File::create(&path)?;
+        let id = match file.facts() {
+            Ok(facts) => facts.id,
+            Err(error) => {
+                let _ = unlink(&path);
+                return Err(error);
+            }
+        };
+        // From here on it goes where anything fails.
+        let named = Self::of(path, id);
+        fill(&file)?;
+        Ok((named, file))
+    }
+
+    fn of(path: PathBuf, id: FileId) -> Self {
+        Self { path, id, owner: std::process::id() }
     }
 }
 

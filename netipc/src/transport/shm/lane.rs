@@ -193,6 +193,11 @@ impl<G: Ground> Lane<G> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) const fn ground(&self) -> &G {
+        &self.ground
+    }
+
     /// Whether the outgoing area is free. It stays so until something is published.
     #[inline]
     pub(super) fn has_room(&self) -> bool {

@@ -88,10 +88,11 @@ impl Region {
     pub(crate) fn create(endpoint: &Endpoint, session_id: u64, room: Room) -> Result<Self, SystemError> {
         let header = Header::new(Owner::this_process(), room.request, room.response);
         let header = header.ok_or(SystemError::region_too_large())?;
-        let (file, opened) = RegionFile::create(endpoint.region_path(session_id))?;
-        // A write to a page that has no room in the file system would raise SIGBUS.
-        opened.allocate(header.region_len() as u64)?;
-        opened.write_start(&header.encode())?;
+        let (file, opened) = RegionFile::create(endpoint.region_path(session_id), |file| {
+            // A write to a page that has no room in the file system would raise SIGBUS.
+            file.allocate(header.region_len() as u64)?;
+            file.write_start(&header.encode())
+        })?;
         let mapping = Mapping::new(&opened, header.region_len())?;
         Self::new(mapping, &header, Side::Server, Some(file)).ok_or(SystemError::region_too_large())
     }

@@ -4,6 +4,7 @@
 //! waits in its session look up. It refuses to do anything else, and ends with the last session that it watches.
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::thread::{Builder, JoinHandle, current};
@@ -14,6 +15,8 @@ use crate::sys::{Event, EventQueue, Signal, SystemError};
 
 /// It makes a few system calls, and no deep ones.
 const STACK: usize = 128 << 10;
+/// How soon a session is told once more.
+const AGAIN: Duration = Duration::from_millis(10);
 /// The event that ends the thread; those of sessions count up from the next.
 const END: Event = 0;
 
@@ -112,8 +115,10 @@ impl Watch {
 
 impl List {
     fn watch(&self) {
+        // Sessions that have been told and may have been kept from hearing it.
+        let mut told: Vec<Weak<Shared>> = Vec::new();
         loop {
-            match self.queue.wait(None) {
+            match self.queue.wait((!told.is_empty()).then_some(AGAIN)) {
                 Ok(Some(END)) => return,
                 Ok(Some(event)) => {
                     let session = lock(&self.sessions).by_event.remove(&event);
@@ -121,13 +126,56 @@ impl List {
                         // It would be told for ever.
                         let _ = self.queue.remove(&*session);
                         session.end();
+                        told.push(Arc::downgrade(&session));
                     }
                 }
-                // A signal came.
-                Ok(None) => {}
+                // The time is up, or a signal came.
+                Ok(None) => told.retain(|session| session.upgrade().is_some_and(|session| session.rouse_again())),
                 // It can fail for a descriptor that is none, which this is not.
                 Err(_) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread::{scope, yield_now};
+
+    use super::{Shared, Watcher};
+    use crate::endpoint::Endpoint;
+    use crate::sync::Arc;
+    use crate::sys::ground::RunDir;
+    use crate::sys::pair;
+    use crate::transport::shm::{Region, Room};
+    use crate::transport::{Abort, Wait, link};
+
+    #[test]
+    fn whoever_was_kept_from_hearing_of_the_end_is_told_again() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let region = Region::create(&endpoint, 1, Room { request: 8, response: 8 }).unwrap();
+        let (ours, theirs) = pair();
+        let lifeline = link(ours, Wait::Block, &Abort::new()).unwrap().wire;
+        let shared = Arc::new(Shared::new(region.lane, lifeline));
+        let watcher = Watcher::start().unwrap();
+        shared.watched_by(&watcher);
+        scope(|scope| {
+            let (about, is_about) = channel();
+            let shared = &shared;
+            let sleeper = scope.spawn(move || {
+                // What is left to somebody whose peer undoes the first wake-up.
+                shared.sleep_deaf(|| {
+                    about.send(()).unwrap();
+                    while !shared.has_been_told() {
+                        yield_now();
+                    }
+                });
+            });
+            is_about.recv().unwrap();
+            drop(theirs);
+            sleeper.join().unwrap();
+        });
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Shared {
     has_ended: AtomicBool,
     /// Bytes of the last message that was sent: the peer may be copying them.
     last_sent: AtomicUsize,
+    /// Threads that sleep in the region, or are about to.
+    sleepers: AtomicUsize,
     /// Whoever sees to it that the end of the peer is noticed.
     watch: OnceLock<Watch>,
 }
@@ -55,6 +57,7 @@ impl Shared {
             is_aborted: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             last_sent: AtomicUsize::new(0),
+            sleepers: AtomicUsize::new(0),
             watch: OnceLock::new(),
         }
     }
@@ -79,21 +82,45 @@ impl Shared {
 
     /// Whether there is no use in waiting.
     fn is_over(&self) -> bool {
-        // Acquire: pairs with the Release in `interrupt` and `end`, so that what was published before is seen.
-        self.is_aborted.load(Ordering::Acquire) || self.has_ended.load(Ordering::Acquire)
+        // SeqCst: pairs with the same in `interrupt`, `end` and `asleep`, see there; and what was published before the end
+        // is seen.
+        self.is_aborted.load(Ordering::SeqCst) || self.has_ended.load(Ordering::SeqCst)
     }
 
     /// Ends it from this end's point of view.
     pub(super) fn end(&self) {
-        // Release: pairs with the Acquire in `is_over`.
-        self.has_ended.store(true, Ordering::Release);
+        // SeqCst: pairs with the same in `is_over`.
+        self.has_ended.store(true, Ordering::SeqCst);
         self.lane.rouse();
+    }
+
+    /// Has whoever still sleeps look up once more; whether anybody does.
+    ///
+    /// Once is enough among friends. But a peer can write to a signal what it held before, just when somebody who has
+    /// looked for the end goes to sleep on it, and so undo the wake-up.
+    pub(super) fn rouse_again(&self) -> bool {
+        // SeqCst: pairs with the same in `asleep`.
+        let are_asleep = self.sleepers.load(Ordering::SeqCst) > 0;
+        if are_asleep {
+            self.lane.rouse();
+        }
+        are_asleep
+    }
+
+    /// Does what may sleep, and is counted meanwhile. Either it sees the end, in `is_over`, or whoever told of the end
+    /// finds it here.
+    fn asleep<R>(&self, sleep: impl FnOnce() -> R) -> R {
+        // SeqCst: of this and the look at the end, and the end and the look at this, one comes first.
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let slept = sleep();
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        slept
     }
 
     /// Looks whether the peer is still there.
     fn glance(&self) {
         if self.lifeline.has_hung_up() {
-            self.has_ended.store(true, Ordering::Release);
+            self.has_ended.store(true, Ordering::SeqCst);
         }
     }
 
@@ -144,7 +171,7 @@ impl Shared {
         } else {
             Some(GLANCE)
         };
-        self.lane.wait_for_room(or_message, shorter(left, longest), || self.is_over());
+        self.asleep(|| self.lane.wait_for_room(or_message, shorter(left, longest), || self.is_over()));
         if !self.is_watched() && !self.is_over() {
             self.glance();
         }
@@ -157,6 +184,27 @@ impl Drop for Shared {
         if let Some(watch) = self.watch.get() {
             watch.forget(&*self.lifeline);
         }
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    pub(super) fn has_been_told(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps on the signal of what comes in, as it is after `prepare`, whatever was said meanwhile.
+    pub(super) fn sleep_deaf(&self, prepare: impl FnOnce()) {
+        use super::lane::Ground;
+
+        self.asleep(|| {
+            prepare();
+            let signal = self.lane.ground().incoming().signal;
+            // Whoever tells has changed it before, and wakes after that: only the next time is heard.
+            for _ in 0..2 {
+                Arc::<Region>::sleep(signal, signal.load(Ordering::SeqCst), None);
+            }
+        });
     }
 }
 
@@ -181,8 +229,8 @@ impl AsFd for Shared {
 
 impl Interrupt for Shared {
     fn interrupt(&self) {
-        // Release: pairs with the Acquire in `check` and `is_over`.
-        self.is_aborted.store(true, Ordering::Release);
+        // SeqCst: pairs with the same in `is_over`, and with the Acquire in `check`.
+        self.is_aborted.store(true, Ordering::SeqCst);
         self.lifeline.shut_down();
         self.lane.rouse();
     }

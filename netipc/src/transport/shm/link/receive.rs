@@ -191,7 +191,8 @@ impl Receiver {
                 return self.look_well()?.ok_or(LinkError::TimedOut);
             }
             let shared = &self.shared;
-            self.found = shared.lane.wait_for_message(shorter(left, glance), || shared.is_over())?;
+            let timeout = shorter(left, glance);
+            self.found = shared.asleep(|| shared.lane.wait_for_message(timeout, || shared.is_over()))?;
             let found = if glance.is_some() { self.look_well()? } else { self.last_look()? };
             if let Some(len) = found {
                 return Ok(len);
