@@ -42,7 +42,12 @@ impl RegionFile {
             let id = file.facts()?.id;
             fill(&file)?;
             match file.name(&path) {
-                Ok(()) => return Ok((Self::of(path, id), file)),
+                Ok(()) => {
+                    // A mapping has the name by which its file was opened, for whoever looks into /proc.
+                    let by_name = File::open(&path).ok();
+                    let is_same = |named: &File| named.facts().is_ok_and(|facts| facts.id == id);
+                    return Ok((Self::of(path, id), by_name.filter(is_same).unwrap_or(file)));
+                }
                 // Without /proc there is no way to name it.
                 Err(error) if error.is_not_to_be_had() => {}
                 Err(error) => return Err(error),
