@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use netipc::WireMessage;
 use netipc::session::{ClientConfig, Progress, ServerConfig};
-use netipc::wire::Method;
+use netipc::wire::{Method, Profiles};
 use netipc_examples as wire;
 use netipc_tests::declared::{self, Manner};
 use netipc_tests::natural;
@@ -227,30 +227,39 @@ fn natural_layouts_allocate_nothing_either() {
     assert!(built.is_ok());
 }
 
-/// Both sides are this one thread, so all messages of a round fit the sockets.
+/// Both sides are this one thread, so each message is received before the next.
 #[test]
 fn a_session_allocates_for_its_first_large_messages_and_then_no_more() {
+    for profile in [Profiles::BASELINE, Profiles::SHM_HYBRID] {
+        steady(profile);
+    }
+}
+
+fn steady(profile: Profiles) {
     const LARGE: usize = 100_000;
     let run_dir = RunDir::new();
     let endpoint = run_dir.endpoint("steady");
     let limit = 1 << 20;
     let config = ServerConfig::new().max_request_payload(limit).max_response_payload(limit).packet_size(30_000);
-    let mut listener = config.listen(&endpoint).unwrap();
-    let client = ClientConfig::new().max_request_payload(limit).try_connect(&endpoint).unwrap().expect("room");
+    let mut listener = config.profiles(profile).listen(&endpoint).unwrap();
+    let config = ClientConfig::new().max_request_payload(limit).profiles(profile);
+    let client = config.try_connect(&endpoint).unwrap().expect("room");
     let mut server = listener.accept(soon()).unwrap();
     let Progress::Done(mut client) = client.try_finish().unwrap() else { panic!("no answer") };
+    assert_eq!(client.status().profile, profile);
     let payload = vec![7; LARGE];
     let mut round = |len: usize| {
         let deadline = soon();
         let ticket = client.send(Method::new(1), &payload[..len], deadline).unwrap();
-        let built = client.send_with(Method::new(2), deadline, |writer| {
-            writer.append(&payload[..len / 2]);
-            Ok::<(), ()>(())
-        });
         let (requests, responses) = server.halves();
         let request = requests.receive(deadline).unwrap();
         assert_eq!(request.payload().len(), len);
         responses.respond(request.ticket(), request.payload(), deadline).unwrap();
+        assert_eq!(client.receive(deadline).unwrap().ticket(), ticket);
+        let built = client.send_with(Method::new(2), deadline, |writer| {
+            writer.append(&payload[..len / 2]);
+            Ok::<(), ()>(())
+        });
         let request = requests.receive(deadline).unwrap();
         let answered = responses.respond_with(request.ticket(), deadline, |writer| {
             writer.append(request.payload());
@@ -258,12 +267,11 @@ fn a_session_allocates_for_its_first_large_messages_and_then_no_more() {
         });
         assert_eq!(answered, Ok(()));
         assert!(requests.try_receive().unwrap().is_none());
-        assert_eq!(client.receive(deadline).unwrap().ticket(), ticket);
         let response = client.receive(deadline).unwrap();
         assert_eq!((Ok(response.ticket()), response.payload().len()), (built, len / 2));
     };
     round(LARGE);
     for len in [0, 1, 100, 20_000, LARGE - 1, LARGE] {
-        without_allocation(&format!("{len} bytes"), || round(len));
+        without_allocation(&format!("{len} bytes over {profile:?}"), || round(len));
     }
 }
