@@ -159,7 +159,7 @@ pub(super) struct Lane<G> {
     side: Side,
     /// What `seq` was made: the sending thread's alone.
     sent: AtomicU64,
-    /// What `seq` was seen to be: the receiving thread's alone.
+    /// What `seq` was seen to be: the receiving thread's. A client's sending thread looks at it.
     received: AtomicU64,
     /// Whether the peer reads marks. Once true it stays so.
     peer_marks: AtomicBool,
@@ -202,8 +202,7 @@ impl<G: Ground> Lane<G> {
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         let is_free = match self.side {
-            // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
-            Side::Client => self.unanswered.load(Ordering::Acquire) < REQUEST,
+            Side::Client => self.is_answered(),
             // Acquire: pairs with the Release in `consume`. A client that does not ask ahead has read what it was answered.
             Side::Server => self.is_heard.load(Ordering::Acquire),
         };
@@ -217,6 +216,23 @@ impl<G: Ground> Lane<G> {
             return true;
         }
         is_free
+    }
+
+    /// Whether a client knows by the answers that its requests were read.
+    #[inline]
+    fn is_answered(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
+        match self.unanswered.load(Ordering::Acquire) / REQUEST {
+            0 => true,
+            // The answer to it may have come without having been received. A peer without marks would overwrite that.
+            1 if self.peer_marks.load(Ordering::Relaxed) => {
+                // Acquire: pairs with the Release in `publish`.
+                let answered = self.ground.incoming().seq.load(Ordering::Acquire);
+                // Relaxed: the load of `unanswered` has seen all that was received before. One more: of what this has seen.
+                answered == self.received.load(Ordering::Relaxed).wrapping_add(1)
+            }
+            _ => false,
+        }
     }
 
     /// Publishes the `len` bytes in the outgoing area, which [had room](Self::has_room) for them.
@@ -410,7 +426,8 @@ impl<G: Ground> Lane<G> {
     /// Sleeps until there is room, or if so asked a message, `is_over` was made true before a [`rouse`](Self::rouse), or
     /// the time is up; perhaps for less.
     ///
-    /// A peer that has not shown yet whether it leaves marks does not know of the wait either.
+    /// A peer that has not shown yet whether it leaves marks does not know of the wait either. Nobody tells of an answer
+    /// that makes room without being received.
     pub(super) fn wait_for_room(&self, or_message: bool, timeout: Option<Duration>, is_over: impl Fn() -> bool) {
         let outgoing = self.ground.outgoing();
         // Two threads never sleep on one word: a deployed peer wakes one, and it might be the wrong one.
