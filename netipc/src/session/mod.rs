@@ -7,7 +7,8 @@
 //! [connects](ClientConfig::connect) to it, and from then on the client sends requests and the server responses, as many
 //! at a time as they like, in any order. All calls come in three forms: with a [`Deadline`] that has been set, with
 //! [`Deadline::NEVER`], and as `try_..`, which never waits. Every listener and session is [`AsFd`](std::os::fd::AsFd):
-//! its descriptor is readable when `try_accept` or `try_receive` has something to do.
+//! its descriptor is readable when `try_accept` or `try_receive` has something to do. Over shared memory a session's tells
+//! of its end alone: see [`ClientConfig::profiles`].
 //!
 //! ```
 //! use netipc::endpoint::Endpoint;
