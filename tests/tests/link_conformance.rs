@@ -63,6 +63,7 @@ macro_rules! over {
                 ending: an_abort_is_final_for_both_halves_and_told_as_a_close,
                 ending: a_session_is_aborted_alone_by_its_own_handle,
                 ending: a_half_that_is_dropped_leaves_the_other_working,
+                ending: an_item_that_panics_ends_the_session_or_was_never_sent,
             }
 
             $only! {}

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::buffer::look_for_memory;
 use super::error::{BuildError, Error};
 use super::receive::Receiver;
-use super::shared::Shared;
+use super::shared::{Sending, Shared};
 use crate::buf::{Writer, align_up};
 use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
 use crate::sync::Arc;
@@ -179,6 +179,8 @@ impl Sender {
         mut absorb: Option<&mut Receiver>,
     ) -> Result<(), Error> {
         self.begin(deadline, absorb.as_deref_mut())?;
+        // From here on the items are asked for their bytes, which is the caller's code.
+        let _sending = Sending::begin(&self.shared);
         let mut directory = mem::take(&mut self.directory);
         write_directory(&mut directory, items);
         let mut pieces = Pieces { rest: &directory, items: items.iter(), padding: 0 };

@@ -99,6 +99,24 @@ impl Shared {
     }
 }
 
+/// Ends a session where code of the user's panics while a message of it is sent: the peer could make nothing of the rest, and
+/// this side would not know what was sent.
+pub(super) struct Sending(Arc<Shared>);
+
+impl Sending {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end(Error::Unfinished);
+        }
+    }
+}
+
 /// What a session and its halves all tell: the part of each that they share.
 macro_rules! common {
     ($($half:ty => $shared:expr;)*) => {$(

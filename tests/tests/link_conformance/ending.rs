@@ -1,5 +1,7 @@
 //! How sessions end: by a close, by an abort, half by half.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -254,4 +256,47 @@ pub fn a_half_that_is_dropped_leaves_the_other_working(fabric: Fabric) {
     assert!(asked.try_receive().expect("a session").is_none());
     drop(requests);
     assert_eq!(asked.receive(soon()).err(), Some(CLOSED));
+}
+
+/// Gives its bytes so many times, and then panics.
+struct Brittle(AtomicUsize);
+
+impl AsRef<[u8]> for Brittle {
+    fn as_ref(&self) -> &[u8] {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        assert!(left.is_ok(), "worn out, on purpose");
+        b"bytes"
+    }
+}
+
+pub fn an_item_that_panics_ends_the_session_or_was_never_sent(fabric: Fabric) {
+    let mut ended = 0;
+    for times in 0..8 {
+        let (mut client, mut server) = fabric.pair();
+        let items = [Brittle(AtomicUsize::new(times)), Brittle(AtomicUsize::new(times))];
+        let sent = catch_unwind(AssertUnwindSafe(|| client.send_batch(METHOD, &items, soon())));
+        match sent {
+            Ok(sent) => assert_eq!(sent.expect("a batch").id(), 1),
+            Err(_) => match client.send(METHOD, b"next", soon()) {
+                Ok(ticket) => assert_eq!(ticket.id(), 1),
+                Err(error) => {
+                    assert_eq!(error, Error::Unfinished);
+                    assert_eq!(client.receive(soon()).err(), Some(Error::Unfinished));
+                    assert_eq!(server.receive(soon()).err(), Some(CLOSED));
+                    ended += 1;
+                    continue;
+                }
+            },
+        }
+        // An answer likewise.
+        let ticket = server.receive(soon()).expect("a request").ticket();
+        let answered = catch_unwind(AssertUnwindSafe(|| server.respond_batch(ticket, &items, soon())));
+        if answered.is_err() {
+            match server.respond(ticket, b"answer", soon()) {
+                Ok(()) => assert_eq!(client.receive(soon()).expect("an answer").payload(), b"answer"),
+                Err(error) => assert_eq!(error, Error::Unfinished),
+            }
+        }
+    }
+    assert!(ended > 0);
 }

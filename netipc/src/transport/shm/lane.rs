@@ -33,6 +33,7 @@
 //! session; later, a server leaves the mark of a request that was not asked ahead until it receives once more without
 //! having answered.
 
+mod corrupt;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod tests;
 use core::time::Duration;
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, Word, spin_loop};
+pub(crate) use corrupt::{Corrupt, Place};
 
 /// In `len`: whoever wrote it reads marks. Alone: everything was received.
 const MARKS: u32 = 1 << 31;
@@ -54,8 +56,10 @@ const CONSUMED: u32 = MARKS;
 /// In `signal`: the receiver sleeps.
 const ASLEEP: u32 = 1 << 31;
 
-/// How often a signal that changes meanwhile is counted up.
+/// How often to try what takes a moment at most.
 const PATIENCE: u32 = 1000;
+/// For how long to give the processor away after that.
+const MOMENT: Duration = Duration::from_micros(100);
 /// As many as futex(2) can be told.
 const ALL: u32 = i32::MAX.unsigned_abs();
 /// Requests in a row, none of them asked ahead, after which the mark of the next is left for later.
@@ -104,45 +108,6 @@ pub(super) trait Ground {
     fn wake(word: &Self::U32, most: u32);
 }
 
-/// A word of the region that cannot be. The peer broke a rule, or is not what it seems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{} at byte {} is {found:#x}", .place.field(), .place.offset())]
-pub(crate) struct Corrupt {
-    pub(crate) place: Place,
-    pub(crate) found: u64,
-}
-
-/// A word that the peer writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    ReqSeq,
-    RespSeq,
-    ReqLen,
-    RespLen,
-}
-
-impl Place {
-    /// Its name in docs/protocol.md.
-    pub(crate) const fn field(self) -> &'static str {
-        match self {
-            Self::ReqSeq => "req_seq",
-            Self::RespSeq => "resp_seq",
-            Self::ReqLen => "req_len",
-            Self::RespLen => "resp_len",
-        }
-    }
-
-    /// Its first byte in the region.
-    pub(crate) const fn offset(self) -> usize {
-        match self {
-            Self::ReqSeq => 32,
-            Self::RespSeq => 40,
-            Self::ReqLen => 48,
-            Self::RespLen => 52,
-        }
-    }
-}
-
 /// Which side this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -159,7 +124,7 @@ pub(super) struct Lane<G> {
     side: Side,
     /// What `seq` was made: the sending thread's alone.
     sent: AtomicU64,
-    /// What `seq` was seen to be: the receiving thread's alone.
+    /// What `seq` was seen to be: the receiving thread's. A client's sending thread looks at it.
     received: AtomicU64,
     /// Whether the peer reads marks. Once true it stays so.
     peer_marks: AtomicBool,
@@ -202,8 +167,7 @@ impl<G: Ground> Lane<G> {
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         let is_free = match self.side {
-            // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
-            Side::Client => self.unanswered.load(Ordering::Acquire) < REQUEST,
+            Side::Client => self.is_answered(),
             // Acquire: pairs with the Release in `consume`. A client that does not ask ahead has read what it was answered.
             Side::Server => self.is_heard.load(Ordering::Acquire),
         };
@@ -217,6 +181,23 @@ impl<G: Ground> Lane<G> {
             return true;
         }
         is_free
+    }
+
+    /// Whether a client knows by the answers that its requests were read.
+    #[inline]
+    fn is_answered(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `consume`. A peer that has answered has read what it was asked.
+        match self.unanswered.load(Ordering::Acquire) / REQUEST {
+            0 => true,
+            // The answer to it may have come without having been received. A peer without marks would overwrite that.
+            1 if self.peer_marks.load(Ordering::Relaxed) => {
+                // Acquire: pairs with the Release in `publish`.
+                let answered = self.ground.incoming().seq.load(Ordering::Acquire);
+                // Relaxed: the load of `unanswered` has seen all that was received before. One more: of what this has seen.
+                answered == self.received.load(Ordering::Relaxed).wrapping_add(1)
+            }
+            _ => false,
+        }
     }
 
     /// Publishes the `len` bytes in the outgoing area, which [had room](Self::has_room) for them.
@@ -378,14 +359,20 @@ impl<G: Ground> Lane<G> {
     /// Sees to it that no mark comes after the answer: the client may have sent its next request by then.
     #[inline]
     fn cancel_mark(&self) {
+        let mut looks = 0;
         // Acquire: pairs with the Release in `consume` and `settle`.
         while self.mark.load(Ordering::Acquire) != SETTLED {
             // AcqRel: pairs with the AcqRel in `settle`.
             if self.mark.exchange(OWED, SETTLED, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return;
             }
-            // The receiving thread is at it, which takes a moment.
+            // The receiving thread is at it, which takes a moment, unless it waits for this very processor.
             spin_loop();
+            looks += 1;
+            if looks > PATIENCE {
+                let signal = self.ground.outgoing().signal;
+                G::sleep(signal, signal.load(Ordering::Relaxed), Some(MOMENT));
+            }
         }
     }
 
@@ -410,7 +397,8 @@ impl<G: Ground> Lane<G> {
     /// Sleeps until there is room, or if so asked a message, `is_over` was made true before a [`rouse`](Self::rouse), or
     /// the time is up; perhaps for less.
     ///
-    /// A peer that has not shown yet whether it leaves marks does not know of the wait either.
+    /// A peer that has not shown yet whether it leaves marks does not know of the wait either. Nobody tells of an answer
+    /// that makes room without being received.
     pub(super) fn wait_for_room(&self, or_message: bool, timeout: Option<Duration>, is_over: impl Fn() -> bool) {
         let outgoing = self.ground.outgoing();
         // Two threads never sleep on one word: a deployed peer wakes one, and it might be the wrong one.

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::thread::{Builder, JoinHandle, current};
+use std::time::Instant;
 
 use super::link::Shared;
 use crate::sync::{Arc, Mutex, Weak, lock};
@@ -31,6 +32,8 @@ pub(super) struct Watch {
 pub(crate) struct Watcher {
     list: Arc<List>,
     thread: Option<JoinHandle<()>>,
+    /// A child that was forked off has the descriptors, and no thread.
+    owner: u32,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Watcher {
         let watched = Arc::clone(&list);
         let thread = Builder::new().name("netipc-watch".to_owned()).stack_size(STACK).spawn(move || watched.watch());
         let thread = thread.map_err(|error| SystemError::of_thread(&error))?;
-        Ok(Arc::new(Self { list, thread: Some(thread) }))
+        Ok(Arc::new(Self { list, thread: Some(thread), owner: std::process::id() }))
     }
 
     /// Has `session` look up when the peer at the other end of `lifeline` is gone, at once if it is.
@@ -92,6 +95,9 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
+        if std::process::id() != self.owner {
+            return;
+        }
         self.list.end.raise();
         if let Some(thread) = self.thread.take() {
             // It may be this thread that lets go of the last session.
@@ -106,6 +112,10 @@ impl Watch {
     /// Watches `lifeline` no more. To close it is not enough where there are copies of the descriptor: a process that was
     /// forked off has some.
     pub(super) fn forget(&self, lifeline: impl AsFd) {
+        // What a child takes out of the queue is out of it for its parent, too.
+        if std::process::id() != self.watcher.owner {
+            return;
+        }
         let list = &self.watcher.list;
         // It fails for one that has told its end.
         let _ = list.queue.remove(lifeline);
@@ -117,7 +127,13 @@ impl List {
     fn watch(&self) {
         // Sessions that have been told and may have been kept from hearing it.
         let mut told: Vec<Weak<Shared>> = Vec::new();
+        let mut told_again = Instant::now();
         loop {
+            // Also while others end all the time.
+            if told_again.elapsed() >= AGAIN {
+                told.retain(|session| session.upgrade().is_some_and(|session| session.rouse_again()));
+                told_again = Instant::now();
+            }
             match self.queue.wait((!told.is_empty()).then_some(AGAIN)) {
                 Ok(Some(END)) => return,
                 Ok(Some(event)) => {
@@ -130,7 +146,7 @@ impl List {
                     }
                 }
                 // The time is up, or a signal came.
-                Ok(None) => told.retain(|session| session.upgrade().is_some_and(|session| session.rouse_again())),
+                Ok(None) => {}
                 // It can fail for a descriptor that is none, which this is not.
                 Err(_) => return,
             }
@@ -140,10 +156,12 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
     use std::sync::mpsc::channel;
     use std::thread::{scope, yield_now};
+    use std::time::Instant;
 
-    use super::{Shared, Watcher};
+    use super::{END, Event, Shared, Signal, Watch, Watcher};
     use crate::endpoint::Endpoint;
     use crate::sync::Arc;
     use crate::sys::ground::RunDir;
@@ -151,14 +169,59 @@ mod tests {
     use crate::transport::shm::{Region, Room};
     use crate::transport::{Abort, Wait, link};
 
+    fn session(endpoint: &Endpoint, id: u64) -> (Arc<Shared>, impl Sized) {
+        let region = Region::create(endpoint, id, Room { request: 8, response: 8 }).unwrap();
+        let (ours, theirs) = pair();
+        let lifeline = link(ours, Wait::Block, &Abort::new()).unwrap().wire;
+        (Arc::new(Shared::new(region.lane, lifeline)), theirs)
+    }
+
+    fn wait_until(is_so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it never is");
+            yield_now();
+        }
+    }
+
+    #[test]
+    fn a_process_that_was_forked_off_and_lets_go_of_its_copy_ends_no_watching() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let (shared, theirs) = session(&endpoint, 1);
+        let watcher = Watcher::start().unwrap();
+        shared.watched_by(&watcher);
+        // What a child has: the same descriptors, and no thread.
+        let copy = Watcher { list: Arc::clone(&watcher.list), thread: None, owner: watcher.owner.wrapping_add(1) };
+        let copy = Watch { watcher: Arc::new(copy), event: END + 1 };
+        copy.forget(&*shared);
+        drop(copy);
+        drop(theirs);
+        wait_until(|| shared.has_been_told());
+    }
+
+    #[test]
+    fn what_is_kept_of_the_ended_is_let_go_of_however_fast_others_end() {
+        let room = RunDir::new();
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let watcher = Watcher::start().unwrap();
+        let (first, theirs) = session(&endpoint, 1);
+        first.watched_by(&watcher);
+        // As if somebody ended all the time.
+        let always = Signal::new().unwrap();
+        always.raise();
+        watcher.list.queue.add(&always, Event::MAX).unwrap();
+        drop(theirs);
+        // The thread has its own hold on it until it has put it by.
+        wait_until(|| first.has_been_told() && Arc::strong_count(&first) == 1);
+        wait_until(|| Arc::weak_count(&first) == 0);
+    }
+
     #[test]
     fn whoever_was_kept_from_hearing_of_the_end_is_told_again() {
         let room = RunDir::new();
         let endpoint = Endpoint::new(room.path(), "s").unwrap();
-        let region = Region::create(&endpoint, 1, Room { request: 8, response: 8 }).unwrap();
-        let (ours, theirs) = pair();
-        let lifeline = link(ours, Wait::Block, &Abort::new()).unwrap().wire;
-        let shared = Arc::new(Shared::new(region.lane, lifeline));
+        let (shared, theirs) = session(&endpoint, 1);
         let watcher = Watcher::start().unwrap();
         shared.watched_by(&watcher);
         scope(|scope| {

@@ -379,6 +379,35 @@ fn the_mark_of_a_request_is_left_for_later_after_many_one_by_one() {
 }
 
 #[test]
+fn an_answer_that_nobody_has_read_yet_makes_room_for_the_next_request_and_for_no_more() {
+    let both = Both::marked().owed();
+    assert!(!both.client.has_room());
+    assert!(both.server.has_room());
+    both.server.publish(LEN);
+    // The server owes no mark any more: the answer is all that it says.
+    both.server.settle().unwrap();
+    assert!(both.client.has_room());
+    both.client.publish(LEN);
+    assert_eq!(both.region.request.len(), MARKS | AHEAD | LEN);
+    assert!(!both.client.has_room(), "that answer was not to this request");
+    both.server.consume(LEN).unwrap();
+    assert!(both.client.has_room() && !both.server.has_room());
+    both.client.consume(LEN).unwrap();
+    assert!(both.server.has_room());
+}
+
+#[test]
+fn an_answer_of_a_peer_that_leaves_no_marks_makes_room_once_it_was_read() {
+    let both = Both::plain();
+    both.region.response.len.store(LEN, Ordering::Relaxed);
+    both.region.response.seq.fetch_add(1, Ordering::Relaxed);
+    // It would be overwritten by the next one.
+    assert!(!both.client.has_room());
+    both.client.consume(LEN).unwrap();
+    assert!(both.client.has_room());
+}
+
+#[test]
 fn a_signal_that_never_stands_still_holds_nobody_up() {
     let both = Both::plain().received();
     both.region.request.signal.done.take();

@@ -1,5 +1,6 @@
 //! Servers that leave the marks of requests for later, as they do after many requests that came one by one.
 
+use core::time::Duration;
 use std::rc::Rc;
 
 use loom::thread::spawn;
@@ -107,5 +108,36 @@ fn model_a_split_server_that_owes_marks_and_a_client_that_asks_ahead() {
         pipeline(&client, 2);
         join(receiver);
         join(sender);
+    });
+}
+
+#[test]
+fn model_a_client_that_asks_twice_before_it_receives_needs_no_mark_of_the_first() {
+    check(2, || {
+        let (client, server) = seasoned();
+        let server = spawn(move || serve(&server, 2));
+        client.send(1, Patience::Endless);
+        // Nobody tells of the answer but the answer: it looks again and again, as a link does.
+        while !client.has_room() {
+            client.wait_for_room(false, Some(Duration::ZERO), || false);
+        }
+        client.put(2);
+        assert_eq!((client.receive(), client.receive()), (2, 3));
+        join(server);
+    });
+}
+
+#[test]
+fn model_a_split_client_may_ask_as_soon_as_there_is_an_answer() {
+    check(1, || {
+        let (client, server) = seasoned();
+        let server = spawn(move || serve(&server, 2));
+        let client = Rc::new(client);
+        let receiver = Rc::clone(&client);
+        let receiver = spawn(move || assert_eq!((receiver.receive(), receiver.receive()), (2, 3)));
+        client.send(1, Patience::Endless);
+        client.send(2, Patience::Endless);
+        join(receiver);
+        join(server);
     });
 }
