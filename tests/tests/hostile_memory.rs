@@ -315,7 +315,8 @@ fn a_length_that_changes_while_the_message_is_taken_is_named() {
                 Err(error) => panic!("{error}"),
             }
         }
-        assert!(named > 0);
+        // A client that has all its answers makes no mark, and so has no second look: what it saw first holds.
+        assert!(named > 0 || role == Role::Client);
         ground.goes_on();
     }
 }

@@ -124,6 +124,9 @@ impl Receiver {
     }
 
     /// Receives until a message is complete in the buffer.
+    ///
+    /// A header comes back from here with every message: inlined, it stays where it was parsed.
+    #[inline(always)]
     fn assemble(&mut self, patience: Patience) -> Result<Option<Header>, Error> {
         self.shared.check()?;
         let mut late = 0;
@@ -141,9 +144,15 @@ impl Receiver {
                     };
                     let received = packet(&mut *self.incoming, room, &mut [], patience);
                     let Some(len) = received.map_err(|error| self.failed(error))? else { return Ok(None) };
-                    let step = self.assembler.on_first(self.buffer.front(len), len);
-                    let step = step.and_then(|step| self.is_awaited(step).map(|()| step));
-                    step.map_err(|breach| self.shared.end(breach.into()))?
+                    // Matches, and no closures: each would move a header once more.
+                    let step = match self.assembler.on_first(self.buffer.front(len), len) {
+                        Ok(step) => step,
+                        Err(breach) => return Err(self.shared.end(breach.into())),
+                    };
+                    if let Err(breach) = self.is_awaited(&step) {
+                        return Err(self.shared.end(breach.into()));
+                    }
+                    step
                 }
                 Next::Rest { at, len } => {
                     let mut head = [0; HEADER_LEN];
@@ -182,7 +191,8 @@ impl Receiver {
     }
 
     /// Whether a message with this id may come.
-    fn is_awaited(&self, step: Step) -> Result<(), Breach> {
+    #[inline]
+    fn is_awaited(&self, step: &Step) -> Result<(), Breach> {
         let (Step::More(header) | Step::Complete(header)) = step;
         let id = header.message_id();
         let in_flight = self.shared.in_flight();
@@ -195,6 +205,7 @@ impl Receiver {
         if is_awaited { Ok(()) } else { Err(Violation::UnknownId { id }.into()) }
     }
 
+    #[inline(always)]
     fn complete(&mut self, header: Header) -> Result<Header, Error> {
         if let Err(violation) = check_batch(&header, self.buffer.payload(&header)) {
             return Err(self.shared.end(violation.into()));

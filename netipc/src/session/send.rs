@@ -92,6 +92,14 @@ impl Sender {
         mut absorb: Option<&mut Receiver>,
     ) -> Result<(), Error> {
         self.begin(deadline, absorb.as_deref_mut())?;
+        if header.message_len() <= self.shared.packet_size.into() {
+            // Most messages go in one packet, and there is nothing to split.
+            let head = header.encode();
+            let parts = [IoSlice::new(&head), IoSlice::new(payload)];
+            let parts = if payload.is_empty() { &parts[..1] } else { &parts };
+            let sent = self.parts(parts, deadline, absorb);
+            return sent.map_err(|error| self.unsent(error, false));
+        }
         let mut is_begun = false;
         for packet in self.split(header)? {
             let sent = self.packet(&packet, payload, deadline, absorb.as_deref_mut());

@@ -124,7 +124,7 @@ impl Assembler {
     ///
     /// # Errors
     /// The first breach, in the order of docs/protocol.md, section 1.5; every further call gives the same.
-    #[inline]
+    #[inline(always)]
     pub fn on_first(&mut self, packet: &[u8], packet_len: usize) -> Result<Step, Breach> {
         if !self.is_idle() {
             return self.on_rest(packet, packet_len);
@@ -164,7 +164,7 @@ impl Assembler {
         Ok(Step::More(header))
     }
 
-    #[inline]
+    #[inline(always)]
     fn first(&self, packet: &[u8], packet_len: usize) -> Result<(Header, Cut), Breach> {
         if packet_len == 0 {
             return Err(Violation::EmptyPacket.into());

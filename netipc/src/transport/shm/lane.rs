@@ -126,6 +126,9 @@ pub(super) struct Lane<G> {
     sent: AtomicU64,
     /// What `seq` was seen to be: the receiving thread's. A client's sending thread looks at it.
     received: AtomicU64,
+    /// What `len` was seen to be with the last message: the receiving thread's. The peer is busy with the next word of that
+    /// line by then, and a second look would wait for it.
+    seen: AtomicU64,
     /// Whether the peer reads marks. Once true it stays so.
     peer_marks: AtomicBool,
     /// A client's: requests that were not answered, times [`REQUEST`], and [`LISTENING`]. The sending thread counts up and
@@ -150,6 +153,7 @@ impl<G: Ground> Lane<G> {
             side,
             sent,
             received,
+            seen: AtomicU64::new(0),
             peer_marks: AtomicBool::new(false),
             unanswered: AtomicU64::new(0),
             is_heard: AtomicBool::new(true),
@@ -248,6 +252,7 @@ impl<G: Ground> Lane<G> {
         }
         // Relaxed: the load of `seq` has seen to the order.
         let found = words.len.load(Ordering::Relaxed);
+        self.seen.store(found.into(), Ordering::Relaxed);
         let capacity = self.ground.capacity();
         match found & LENGTH {
             len if len == 0 || len > capacity => Err(self.corrupt_len(found)),
@@ -281,11 +286,8 @@ impl<G: Ground> Lane<G> {
     /// Gives the incoming area back, once the message of `len` bytes that [arrived](Self::arrived) was copied out.
     #[inline]
     pub(super) fn consume(&self, len: u32) -> Result<(), Corrupt> {
-        // Relaxed: what it says of the sender was written before `seq`, or is seen when the mark is made.
-        let found = self.ground.incoming().len.load(Ordering::Relaxed);
-        if found & LENGTH != len {
-            return Err(self.corrupt_len(found));
-        }
+        // Relaxed: what it says of the sender was written before `seq`; what came later is seen when the mark is made.
+        let found = u32::try_from(self.seen.load(Ordering::Relaxed)).unwrap_or_default();
         self.received.store(self.received.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         if found & MARKS != 0 {
             self.peer_marks.store(true, Ordering::Relaxed);
