@@ -157,13 +157,12 @@ impl List {
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
-    use std::sync::mpsc::channel;
     use std::thread::{scope, yield_now};
     use std::time::Instant;
 
     use super::{END, Event, Shared, Signal, Watch, Watcher};
     use crate::endpoint::Endpoint;
-    use crate::sync::Arc;
+    use crate::sync::{Arc, Barrier};
     use crate::sys::ground::RunDir;
     use crate::sys::pair;
     use crate::transport::shm::{Region, Room};
@@ -224,19 +223,18 @@ mod tests {
         let (shared, theirs) = session(&endpoint, 1);
         let watcher = Watcher::start().unwrap();
         shared.watched_by(&watcher);
+        let about = Barrier::new(2);
         scope(|scope| {
-            let (about, is_about) = channel();
-            let shared = &shared;
-            let sleeper = scope.spawn(move || {
+            let sleeper = scope.spawn(|| {
                 // What is left to somebody whose peer undoes the first wake-up.
                 shared.sleep_deaf(|| {
-                    about.send(()).unwrap();
+                    about.wait();
                     while !shared.has_been_told() {
                         yield_now();
                     }
                 });
             });
-            is_about.recv().unwrap();
+            about.wait();
             drop(theirs);
             sleeper.join().unwrap();
         });
