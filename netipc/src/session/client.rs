@@ -348,6 +348,7 @@ impl RequestSender {
         receiver: Option<&mut Receiver>,
         send: impl FnOnce(&mut Sender, Header, Option<&mut Receiver>) -> Result<R, Error>,
     ) -> Result<(R, Ticket), Error> {
+        self.sender.shared().check()?;
         let id = self.next_id;
         // Before it is sent: the answer may be there before the call that sends the request returns.
         let others_wait = self.sender.shared().in_flight().insert(id)?;

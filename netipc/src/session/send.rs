@@ -94,10 +94,8 @@ impl Sender {
         self.begin(deadline, absorb.as_deref_mut())?;
         if header.message_len() <= self.shared.packet_size.into() {
             // Most messages go in one packet, and there is nothing to split.
-            let head = header.encode();
-            let parts = [IoSlice::new(&head), IoSlice::new(payload)];
-            let parts = if payload.is_empty() { &parts[..1] } else { &parts };
-            let sent = self.parts(parts, deadline, absorb);
+            let all = 0..usize::try_from(header.payload_len()).unwrap_or(usize::MAX);
+            let sent = self.packet(&Packet { head: header.encode(), body: all }, payload, deadline, absorb);
             return sent.map_err(|error| self.unsent(error, false));
         }
         let mut is_begun = false;
