@@ -65,7 +65,7 @@ const _: () = assert!(HEAD == 64);
 ///
 /// 1. `base` is where all `len` bytes of a file are mapped to be read and written, until this is dropped. The file has had
 ///    room for them since before it was mapped, and nobody makes it shorter.
-/// 2. Both processes use the first `HEAD` bytes as a [`Head`] alone, whose fields are all atomics.
+/// 2. Both processes use the first `HEAD` bytes as a `Head` alone, whose fields are all atomics.
 /// 3. `areas` lie in the mapping, behind the head, and apart. No reference to their bytes exists.
 #[derive(Debug)]
 pub struct Region {
