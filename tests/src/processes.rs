@@ -306,6 +306,16 @@ pub fn is_asleep(thread: Pid) -> bool {
     stat.rsplit_once(") ").expect("a state").1.starts_with('S')
 }
 
+/// Waits until something can be read from a descriptor.
+///
+/// # Panics
+/// For a descriptor that is none.
+pub fn wait_until_readable(descriptor: impl AsFd) {
+    let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
+    while poll(&mut fds, None).is_err() {}
+    assert!(fds[0].revents().contains(PollFlags::IN), "nothing will ever be there");
+}
+
 /// Waits until nothing more can be written to a socket of packets, because some other thread does so.
 ///
 /// # Panics

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use netipc::proto::Splitter;
 use netipc::session::{Abort, ClientConfig, Deadline, Error, ServerConfig};
 use netipc::wire::{Header, Method};
-use netipc_tests::processes::{RunDir, pair, this_thread, wait_until_asleep, wait_until_full};
+use netipc_tests::processes::{RunDir, pair, this_thread, wait_until_asleep, wait_until_full, wait_until_readable};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 const METHOD: Method = Method::new(7);
@@ -123,7 +123,15 @@ fn an_abort_frees_a_server_that_finds_no_room() {
     let ticket = client.send(METHOD, b"much, please", NEVER).unwrap();
     server.receive(NEVER).unwrap();
     let socket = server.as_fd().try_clone_to_owned().unwrap();
-    let freed = abort_full(&abort, socket, || server.respond(ticket, &vec![7; HUGE], NEVER));
+    let reader = client.as_fd().try_clone_to_owned().unwrap();
+    let freed = thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.respond(ticket, &vec![7; HUGE], NEVER));
+        // A socket is full as soon as a packet is made, which is before it has arrived.
+        wait_until_readable(&reader);
+        wait_until_full(&socket);
+        abort.abort();
+        waiting.join().unwrap()
+    });
     assert_eq!(freed, Err(Error::Aborted));
     assert_eq!(server.respond(ticket, b"x", NEVER), Err(Error::Aborted));
     assert_eq!(client.receive(NEVER).map(drop), Err(Error::Closed { mid_message: true }));

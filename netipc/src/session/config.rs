@@ -32,13 +32,31 @@ const fn or_default(configured: u32, default: u32) -> u32 {
     if configured == 0 { default } else { configured }
 }
 
+/// What messages may travel over.
+#[derive(Debug, Clone, Copy)]
+struct Ways {
+    profiles: Profiles,
+    /// Those of them that are rather used; others count for nothing.
+    preferred: Profiles,
+}
+
+impl Ways {
+    /// The socket alone; whatever else is allowed is preferred.
+    const SOCKET: Self = Self { profiles: Profiles::BASELINE, preferred: Profiles::from_bits(u32::MAX) };
+
+    /// As far as these are usable.
+    fn among(self, usable: Profiles) -> Self {
+        let profiles = self.profiles & usable;
+        Self { profiles, preferred: self.preferred & profiles }
+    }
+}
+
 /// How a client connects, and what it proposes.
 ///
 /// In the limits that a hello states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    profiles: Profiles,
-    preferred: Option<Profiles>,
+    ways: Ways,
     auth_token: AuthToken,
     max_request_payload: u32,
     max_request_items: u32,
@@ -62,8 +80,7 @@ impl ClientConfig {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            profiles: Profiles::BASELINE,
-            preferred: None,
+            ways: Ways::SOCKET,
             auth_token: AuthToken::new(0),
             max_request_payload: 0,
             max_request_items: 0,
@@ -83,14 +100,14 @@ impl ClientConfig {
     /// Over shared memory a session's descriptor tells of its end alone, and not of messages.
     #[must_use]
     pub fn profiles(self, profiles: Profiles) -> Self {
-        Self { profiles, ..self }
+        Self { ways: Ways { profiles, ..self.ways }, ..self }
     }
 
     /// Which of these profiles the client would rather use; all of them unless set. The server takes the highest that
     /// both prefer, else the highest that both have.
     #[must_use]
     pub fn preferred_profiles(self, preferred: Profiles) -> Self {
-        Self { preferred: Some(preferred), ..self }
+        Self { ways: Ways { preferred, ..self.ways }, ..self }
     }
 
     /// What the server asks to be shown.
@@ -156,17 +173,17 @@ impl ClientConfig {
 
     /// The profiles that are proposed where `usable` are.
     pub(super) fn proposed(&self, usable: Profiles) -> Profiles {
-        self.profiles & usable
+        self.ways.among(usable).profiles
     }
 
     /// The proposal for this link, on which `usable` profiles are.
     pub(super) fn hello(&self, link: &Link, usable: Profiles) -> Hello {
         let items = or_default(self.max_request_items, DEFAULT_ITEMS);
-        let proposed = self.proposed(usable);
+        let Ways { profiles, preferred } = self.ways.among(usable);
         Hello {
             flags: 0,
-            supported_profiles: proposed,
-            preferred_profiles: self.preferred.unwrap_or(proposed) & proposed,
+            supported_profiles: profiles,
+            preferred_profiles: preferred,
             max_request_payload: or_default(self.max_request_payload, DEFAULT_PAYLOAD),
             max_request_items: items,
             max_response_payload: or_default(self.max_response_payload, DEFAULT_PAYLOAD),
@@ -184,8 +201,7 @@ type Authorize = dyn Fn(&Peer) -> bool + Send + Sync;
 /// In the limits that a hello-ack states, 0 stands for the default (docs/protocol.md, section 2).
 #[derive(Clone)]
 pub struct ServerConfig {
-    profiles: Profiles,
-    preferred: Option<Profiles>,
+    ways: Ways,
     auth_token: AuthToken,
     authorize: Option<Arc<Authorize>>,
     max_request_payload: u32,
@@ -209,7 +225,7 @@ impl Default for ServerConfig {
 impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
-            .field("profiles", &self.profiles)
+            .field("profiles", &self.ways.profiles)
             .field("auth_token", &self.auth_token)
             .field("authorize", &self.authorize.is_some())
             .field("max_request_payload", &self.max_request_payload)
@@ -228,8 +244,7 @@ impl ServerConfig {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            profiles: Profiles::BASELINE,
-            preferred: None,
+            ways: Ways::SOCKET,
             auth_token: AuthToken::new(0),
             authorize: None,
             max_request_payload: 0,
@@ -252,13 +267,13 @@ impl ServerConfig {
     /// Over shared memory a session's descriptor tells of its end alone, and not of messages.
     #[must_use]
     pub fn profiles(self, profiles: Profiles) -> Self {
-        Self { profiles, ..self }
+        Self { ways: Ways { profiles, ..self.ways }, ..self }
     }
 
     /// Which of these profiles the server would rather use; all of them unless set.
     #[must_use]
     pub fn preferred_profiles(self, preferred: Profiles) -> Self {
-        Self { preferred: Some(preferred), ..self }
+        Self { ways: Ways { preferred, ..self.ways }, ..self }
     }
 
     /// What clients must show; compared in constant time, never printed.
@@ -339,8 +354,7 @@ impl ServerConfig {
     /// What is granted on this link, on which `usable` profiles are.
     pub(super) fn policy(&self, link: &Link, usable: Profiles) -> ServerPolicy {
         let mut policy = ServerPolicy::new();
-        policy.profiles = self.profiles & usable;
-        policy.preferred = self.preferred.unwrap_or(policy.profiles) & policy.profiles;
+        Ways { profiles: policy.profiles, preferred: policy.preferred } = self.ways.among(usable);
         policy.auth_token = self.auth_token;
         policy.request_payload = or_default(self.max_request_payload, REQUEST_CEILING);
         policy.response_payload = or_default(self.max_response_payload, DEFAULT_PAYLOAD);

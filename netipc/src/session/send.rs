@@ -265,9 +265,8 @@ impl Sender {
         made.map_err(|error| self.unsent(error, false))
     }
 
-    /// Sees to it that a message may begin.
+    /// Sees to it that a message may begin. Whether the session has ended was looked at before an id was taken.
     fn begin(&mut self, deadline: Deadline, mut absorb: Option<&mut Receiver>) -> Result<(), Error> {
-        self.shared.check()?;
         while let Some(mut unfinished) = self.unfinished.take() {
             match self.packet(&unfinished.packet, &unfinished.payload, deadline, absorb.as_deref_mut()) {
                 Ok(()) => {

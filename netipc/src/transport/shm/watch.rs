@@ -147,8 +147,14 @@ impl List {
                 }
                 // The time is up, or a signal came.
                 Ok(None) => {}
-                // It can fail for a descriptor that is none, which this is not.
-                Err(_) => return,
+                // It can fail for a descriptor that is none, which this is not. Better an end too many than a wait without one.
+                Err(_) => {
+                    let sessions = core::mem::take(&mut lock(&self.sessions).by_event);
+                    for session in sessions.values().filter_map(Weak::upgrade) {
+                        session.end();
+                    }
+                    return;
+                }
             }
         }
     }

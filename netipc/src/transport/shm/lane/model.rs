@@ -78,10 +78,15 @@ fn join(thread: JoinHandle<()>) {
     thread.join().unwrap();
 }
 
+/// Both sides of a region, ours.
+fn ours(start: Start) -> (Lane<View>, Lane<View>) {
+    let region = Region::new(start);
+    (region.lane(Side::Client), region.lane(Side::Server))
+}
+
 /// Messages one way, between ours.
 fn one_way(start: Start, messages: u64) {
-    let region = Region::new(start);
-    let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
+    let (client, server) = ours(start);
     let sender = spawn(move || {
         for message in 1..=messages {
             client.send(message, Patience::Link);
@@ -168,13 +173,9 @@ fn model_a_client_of_ours_and_a_deployed_server() {
 fn model_requests_and_answers_between_ours() {
     for start in [Start::FRESH, Start::KNOWN] {
         check(2, move || {
-            let region = Region::new(start);
-            let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
+            let (client, server) = ours(start);
             let server = spawn(move || serve(&server, 2));
-            for message in 1..=2 {
-                client.send(message, Patience::Endless);
-                assert_eq!(client.receive(), message + 1);
-            }
+            ask_one_by_one(&client);
             assert!(client.peer_marks());
             join(server);
         });
@@ -203,39 +204,70 @@ fn pipeline(client: &Lane<View>, messages: u64) {
 
 #[test]
 fn model_an_unsplit_client_waits_for_room_and_for_answers() {
-    check(2, || {
-        let region = Region::new(Start::KNOWN);
-        let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
-        let server = spawn(move || serve(&server, 2));
-        pipeline(&client, 2);
-        join(server);
-    });
+    pipelined(2, || ours(Start::KNOWN), 2);
 }
 
 #[test]
 fn model_an_unsplit_client_with_three_requests_under_way() {
-    check(1, || {
-        let region = Region::new(Start::KNOWN);
-        let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
-        let server = spawn(move || serve(&server, 3));
-        pipeline(&client, 3);
-        join(server);
-    });
+    pipelined(1, || ours(Start::KNOWN), 3);
 }
 
 #[test]
 fn model_no_answer_is_overwritten_while_a_client_begins_to_mark() {
     // The first request is plain, and the second, sent before the first answer was read, is not.
     check(2, || {
-        let region = Region::new(Start::FRESH);
-        let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
+        let (client, server) = ours(Start::FRESH);
         let server = spawn(move || {
             serve(&server, 2);
             assert!(server.peer_marks());
         });
-        client.send(1, Patience::Link);
-        client.send(2, Patience::Link);
-        assert_eq!((client.receive(), client.receive()), (2, 3));
+        ask_twice(&client, Patience::Link);
+        join(server);
+    });
+}
+
+/// The halves of a server, each on a thread of its own, while `client` is at it: two requests are answered.
+fn split_server(server: Lane<View>, patience: Patience, client: impl FnOnce()) {
+    let server = Rc::new(server);
+    let (asked, to_answer) = loom::sync::mpsc::channel();
+    let receiver = Rc::clone(&server);
+    let receiver = spawn(move || {
+        for message in 1..=2 {
+            assert_eq!(receiver.receive(), message);
+            asked.send(message).unwrap();
+        }
+    });
+    let sender = spawn(move || {
+        for _ in 1..=2 {
+            server.send(to_answer.recv().unwrap() + 1, patience);
+        }
+    });
+    client();
+    join(receiver);
+    join(sender);
+}
+
+/// A client that asks twice before it receives.
+fn ask_twice(client: &Lane<View>, patience: Patience) {
+    client.send(1, patience);
+    client.send(2, patience);
+    assert_eq!((client.receive(), client.receive()), (2, 3));
+}
+
+/// A client that asks and receives, twice.
+fn ask_one_by_one(client: &Lane<View>) {
+    for message in 1..=2 {
+        client.send(message, Patience::Endless);
+        assert_eq!(client.receive(), message + 1);
+    }
+}
+
+/// A client that keeps one server busy with as many requests at a time as there is room for.
+fn pipelined(preemptions: usize, both: fn() -> (Lane<View>, Lane<View>), messages: u64) {
+    check(preemptions, move || {
+        let (client, server) = both();
+        let server = spawn(move || serve(&server, messages));
+        pipeline(&client, messages);
         join(server);
     });
 }
@@ -243,26 +275,8 @@ fn model_no_answer_is_overwritten_while_a_client_begins_to_mark() {
 #[test]
 fn model_a_split_server_answers_while_a_client_begins_to_mark() {
     check(2, || {
-        let region = Region::new(Start::FRESH);
-        let (client, server) = (region.lane(Side::Client), Rc::new(region.lane(Side::Server)));
-        let (asked, to_answer) = loom::sync::mpsc::channel();
-        let receiver = Rc::clone(&server);
-        let receiver = spawn(move || {
-            for message in 1..=2 {
-                assert_eq!(receiver.receive(), message);
-                asked.send(message).unwrap();
-            }
-        });
-        let sender = spawn(move || {
-            for _ in 1..=2 {
-                server.send(to_answer.recv().unwrap() + 1, Patience::Link);
-            }
-        });
-        client.send(1, Patience::Link);
-        client.send(2, Patience::Link);
-        assert_eq!((client.receive(), client.receive()), (2, 3));
-        join(receiver);
-        join(sender);
+        let (client, server) = ours(Start::FRESH);
+        split_server(server, Patience::Link, || ask_twice(&client, Patience::Link));
     });
 }
 
@@ -301,8 +315,7 @@ fn model_a_split_client_and_a_deployed_server() {
 #[test]
 fn model_a_split_client_and_a_server_of_ours() {
     check(1, || {
-        let region = Region::new(Start::KNOWN);
-        let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
+        let (client, server) = ours(Start::KNOWN);
         let server = spawn(move || serve(&server, 2));
         split_client(client, Patience::Link);
         join(server);

@@ -34,7 +34,7 @@ impl Sender {
     #[inline]
     fn publish(&self, len: usize) {
         self.shared.last_sent.store(len, Ordering::Relaxed);
-        // No area has room for more than 30 bits.
+        // No area has room for more than 29 bits can say.
         self.shared.lane.publish(u32::try_from(len).unwrap_or(u32::MAX));
     }
 

@@ -5,13 +5,15 @@ use std::rc::Rc;
 
 use loom::thread::spawn;
 
-use super::ground::{Region, Start, View};
-use super::{Lane, ONE_BY_ONE, Ordering, Patience, Side, check, join, pipeline, serve};
+use super::ground::{Start, View};
+use super::{
+    Lane, ONE_BY_ONE, Ordering, Patience, ask_one_by_one, ask_twice, check, join, ours, pipeline, pipelined, serve,
+    split_server,
+};
 
 /// Both sides of a session that has lasted for a while.
 fn seasoned() -> (Lane<View>, Lane<View>) {
-    let region = Region::new(Start::KNOWN);
-    let (client, server) = (region.lane(Side::Client), region.lane(Side::Server));
+    let (client, server) = ours(Start::KNOWN);
     server.one_by_one.store(ONE_BY_ONE, Ordering::Relaxed);
     (client, server)
 }
@@ -24,22 +26,14 @@ fn model_requests_one_by_one_need_no_marks() {
             serve(&server, 2);
             assert_eq!(server.one_by_one.load(Ordering::Relaxed), ONE_BY_ONE + 2);
         });
-        for message in 1..=2 {
-            client.send(message, Patience::Endless);
-            assert_eq!(client.receive(), message + 1);
-        }
+        ask_one_by_one(&client);
         join(server);
     });
 }
 
 #[test]
 fn model_a_client_that_begins_to_ask_ahead_is_answered() {
-    check(2, || {
-        let (client, server) = seasoned();
-        let server = spawn(move || serve(&server, 2));
-        pipeline(&client, 2);
-        join(server);
-    });
+    pipelined(2, seasoned, 2);
 }
 
 #[test]
@@ -52,9 +46,7 @@ fn model_a_server_that_receives_again_makes_the_mark_that_it_owes() {
             server.send(2, Patience::Endless);
             server.send(3, Patience::Endless);
         });
-        client.send(1, Patience::Endless);
-        client.send(2, Patience::Endless);
-        assert_eq!((client.receive(), client.receive()), (2, 3));
+        ask_twice(&client, Patience::Endless);
         join(server);
     });
 }
@@ -63,26 +55,7 @@ fn model_a_server_that_receives_again_makes_the_mark_that_it_owes() {
 fn model_a_mark_that_is_owed_never_comes_after_the_answer() {
     check(2, || {
         let (client, server) = seasoned();
-        let server = Rc::new(server);
-        let (asked, to_answer) = loom::sync::mpsc::channel();
-        let receiver = Rc::clone(&server);
-        let receiver = spawn(move || {
-            for message in 1..=2 {
-                assert_eq!(receiver.receive(), message);
-                asked.send(message).unwrap();
-            }
-        });
-        let sender = spawn(move || {
-            for _ in 1..=2 {
-                server.send(to_answer.recv().unwrap() + 1, Patience::Endless);
-            }
-        });
-        for message in 1..=2 {
-            client.send(message, Patience::Endless);
-            assert_eq!(client.receive(), message + 1);
-        }
-        join(receiver);
-        join(sender);
+        split_server(server, Patience::Endless, || ask_one_by_one(&client));
     });
 }
 
@@ -90,24 +63,8 @@ fn model_a_mark_that_is_owed_never_comes_after_the_answer() {
 fn model_a_split_server_that_owes_marks_and_a_client_that_asks_ahead() {
     check(1, || {
         let (client, server) = seasoned();
-        let server = Rc::new(server);
-        let (asked, to_answer) = loom::sync::mpsc::channel();
-        let receiver = Rc::clone(&server);
-        let receiver = spawn(move || {
-            for message in 1..=2 {
-                assert_eq!(receiver.receive(), message);
-                asked.send(message).unwrap();
-            }
-        });
-        let sender = spawn(move || {
-            for _ in 1..=2 {
-                server.send(to_answer.recv().unwrap() + 1, Patience::Endless);
-            }
-        });
         // It receives while it waits for room: an answer makes a mark superfluous that was not made yet.
-        pipeline(&client, 2);
-        join(receiver);
-        join(sender);
+        split_server(server, Patience::Endless, || pipeline(&client, 2));
     });
 }
 
