@@ -3,13 +3,14 @@
 //! The time that it took is printed (`--nocapture`); asserted is no more than that nobody waits for good.
 
 use core::time::Duration;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
 use netipc::endpoint::Endpoint;
-use netipc::session::{Deadline, Error, Wait};
+use netipc::session::{Deadline, Error, Listener, Wait};
 use netipc::wire::{Method, Profiles};
 use netipc_tests::processes::{Child, RunDir, hear, role, say, this_thread, wait_until_asleep};
 use netipc_tests::regions::{WAITS, client, comes_true, server, wait_until_waiting, within};
@@ -31,8 +32,23 @@ fn report(what: &str, wait: Wait, mut took: Vec<Duration>) {
     assert!(median < SOON_ENOUGH, "{what}, {wait:?}: {took:?}");
 }
 
-/// Runs `wait_for` on a thread of its own, kills the child when it waits; what it returned, and how long after the kill.
-fn kill_while<R: Send>(child: Child, wait: Wait, wait_for: impl FnOnce() -> R + Send) -> (R, Duration) {
+/// Reports how soon ends are noticed with each way to wait: `notice` tells of one, over and over in what `set_up` made.
+fn measured<P>(what: &str, set_up: impl Fn(Wait) -> P, notice: impl Fn(&mut P, Wait) -> Duration) {
+    for wait in WAITS {
+        let mut place = set_up(wait);
+        let took = (0..TIMES).map(|_| notice(&mut place, wait)).collect();
+        report(what, wait, took);
+    }
+}
+
+/// Listens in a run directory of its own, which goes after the listener.
+fn listening(wait: Wait) -> (Listener, RunDir) {
+    let run_dir = RunDir::new();
+    (server(wait).listen(&run_dir.endpoint("peer")).unwrap(), run_dir)
+}
+
+/// Runs `wait_for` on a thread of its own, kills the child when it waits; how long after the kill it told of the end.
+fn kill_while(child: Child, wait: Wait, wait_for: impl FnOnce() -> Result<(), Error> + Send) -> Duration {
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         let waiting = scope.spawn(move || {
@@ -44,8 +60,16 @@ fn kill_while<R: Send>(child: Child, wait: Wait, wait_for: impl FnOnce() -> R + 
         let killed = Instant::now();
         child.signal(Signal::KILL);
         let (outcome, noticed) = waiting.join().unwrap();
-        (outcome, noticed - killed)
+        assert_eq!(outcome, Err(CLOSED));
+        noticed - killed
     })
+}
+
+/// What the descriptor of a session tells of, if it does within that time.
+fn told(session: impl AsFd, within: Duration) -> PollFlags {
+    let mut fds = [PollFd::new(&session, PollFlags::IN | PollFlags::RDHUP)];
+    poll(&mut fds, Some(&Timespec::try_from(within).unwrap())).unwrap();
+    fds[0].revents()
 }
 
 /// A peer that does as it is told.
@@ -94,21 +118,15 @@ fn a_client_in_a_call_without_a_deadline_notices_that_its_server_was_killed() {
     if let Some((role, run_dir)) = role() {
         return peer_process(&role, &run_dir);
     }
-    for wait in WAITS {
-        let mut took = Vec::new();
-        for _ in 0..TIMES {
-            let run_dir = RunDir::new();
-            let mut child = Child::start(NAME, "server", run_dir.path());
-            assert_eq!(child.hear(), "listening");
-            let mut session = client(wait).connect(&run_dir.endpoint("peer"), NEVER).unwrap();
-            assert_eq!(session.status().profile, Profiles::SHM_HYBRID);
-            session.send(METHOD, b"question", NEVER).unwrap();
-            let (outcome, after) = kill_while(child, wait, || session.receive(NEVER).map(drop));
-            assert_eq!(outcome, Err(CLOSED));
-            took.push(after);
-        }
-        report("a client in a call, its server killed", wait, took);
-    }
+    measured("a client in a call, its server killed", drop, |(), wait| {
+        let run_dir = RunDir::new();
+        let mut child = Child::start(NAME, "server", run_dir.path());
+        assert_eq!(child.hear(), "listening");
+        let mut session = client(wait).connect(&run_dir.endpoint("peer"), NEVER).unwrap();
+        assert_eq!(session.status().profile, Profiles::SHM_HYBRID);
+        session.send(METHOD, b"question", NEVER).unwrap();
+        kill_while(child, wait, || session.receive(NEVER).map(drop))
+    });
 }
 
 #[test]
@@ -117,20 +135,12 @@ fn a_server_that_waits_for_requests_without_a_deadline_notices_that_its_client_w
     if let Some((role, run_dir)) = role() {
         return peer_process(&role, &run_dir);
     }
-    for wait in WAITS {
-        let mut took = Vec::new();
-        let run_dir = RunDir::new();
-        let mut listener = server(wait).listen(&run_dir.endpoint("peer")).unwrap();
-        for _ in 0..TIMES {
-            let child = Child::start(NAME, "client", run_dir.path());
-            let mut session = listener.accept(NEVER).unwrap();
-            assert_eq!(session.status().profile, Profiles::SHM_HYBRID);
-            let (outcome, after) = kill_while(child, wait, || session.receive(NEVER).map(drop));
-            assert_eq!(outcome, Err(CLOSED));
-            took.push(after);
-        }
-        report("a server that waits for requests, its client killed", wait, took);
-    }
+    measured("a server that waits for requests, its client killed", listening, |(listener, run_dir), wait| {
+        let child = Child::start(NAME, "client", run_dir.path());
+        let mut session = listener.accept(NEVER).unwrap();
+        assert_eq!(session.status().profile, Profiles::SHM_HYBRID);
+        kill_while(child, wait, || session.receive(NEVER).map(drop))
+    });
 }
 
 #[test]
@@ -139,31 +149,24 @@ fn both_halves_of_a_servers_session_notice_while_both_wait() {
     if let Some((role, run_dir)) = role() {
         return peer_process(&role, &run_dir);
     }
-    for wait in WAITS {
-        let mut took = Vec::new();
-        let run_dir = RunDir::new();
-        let mut listener = server(wait).listen(&run_dir.endpoint("peer")).unwrap();
-        for _ in 0..TIMES {
-            let child = Child::start(NAME, "asking", run_dir.path());
-            let (mut requests, mut responses) = listener.accept(NEVER).unwrap().split();
-            let first = requests.receive(NEVER).unwrap().ticket();
-            let second = requests.receive(NEVER).unwrap().ticket();
-            responses.respond(first, b"answer", NEVER).unwrap();
-            let (tell, told) = mpsc::channel();
-            thread::scope(|scope| {
-                let answering = scope.spawn(move || {
-                    tell.send(this_thread()).unwrap();
-                    responses.respond(second, b"answer", NEVER)
-                });
-                wait_until_asleep(told.recv().unwrap());
-                let (outcome, after) = kill_while(child, wait, || requests.receive(NEVER).map(drop));
-                assert_eq!(outcome, Err(CLOSED));
-                assert_eq!(answering.join().unwrap(), Err(CLOSED));
-                took.push(after);
+    measured("both halves of a server's session, its client killed", listening, |(listener, run_dir), wait| {
+        let child = Child::start(NAME, "asking", run_dir.path());
+        let (mut requests, mut responses) = listener.accept(NEVER).unwrap().split();
+        let first = requests.receive(NEVER).unwrap().ticket();
+        let second = requests.receive(NEVER).unwrap().ticket();
+        responses.respond(first, b"answer", NEVER).unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let answering = scope.spawn(move || {
+                tell.send(this_thread()).unwrap();
+                responses.respond(second, b"answer", NEVER)
             });
-        }
-        report("both halves of a server's session, its client killed", wait, took);
-    }
+            wait_until_asleep(told.recv().unwrap());
+            let after = kill_while(child, wait, || requests.receive(NEVER).map(drop));
+            assert_eq!(answering.join().unwrap(), Err(CLOSED));
+            after
+        })
+    });
 }
 
 #[test]
@@ -172,35 +175,24 @@ fn the_descriptor_of_a_session_that_nobody_waits_in_tells_of_the_end_of_the_peer
     if let Some((role, run_dir)) = role() {
         return peer_process(&role, &run_dir);
     }
-    let quiet = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let minute = Timespec { tv_sec: 60, tv_nsec: 0 };
+    let minute = Duration::from_secs(60);
     let run_dir = RunDir::new();
     let mut listener = server(Wait::Block).listen(&run_dir.endpoint("peer")).unwrap();
     let child = Child::start(NAME, "client", run_dir.path());
     let mut session = listener.accept(NEVER).unwrap();
     assert_eq!(session.status().profile, Profiles::SHM_HYBRID);
-    let told = |within: &Timespec| {
-        let mut fds = [PollFd::new(&session, PollFlags::IN | PollFlags::RDHUP)];
-        poll(&mut fds, Some(within)).unwrap();
-        fds[0].revents()
-    };
-    assert!(told(&quiet).is_empty());
+    assert!(told(&session, Duration::ZERO).is_empty());
     child.kill();
-    assert!(told(&minute).contains(PollFlags::HUP | PollFlags::IN));
+    assert!(told(&session, minute).contains(PollFlags::HUP | PollFlags::IN));
     assert_eq!(session.try_receive().map(drop), Err(CLOSED));
     drop((session, listener));
 
     let mut child = Child::start(NAME, "server", run_dir.path());
     assert_eq!(child.hear(), "listening");
     let mut session = client(Wait::Block).connect(&run_dir.endpoint("peer"), NEVER).unwrap();
-    let told = |within: &Timespec| {
-        let mut fds = [PollFd::new(&session, PollFlags::IN | PollFlags::RDHUP)];
-        poll(&mut fds, Some(within)).unwrap();
-        fds[0].revents()
-    };
-    assert!(told(&quiet).is_empty());
+    assert!(told(&session, Duration::ZERO).is_empty());
     child.kill();
-    assert!(told(&minute).contains(PollFlags::HUP | PollFlags::IN));
+    assert!(told(&session, minute).contains(PollFlags::HUP | PollFlags::IN));
     assert_eq!(session.try_receive().map(drop), Err(CLOSED));
 }
 
