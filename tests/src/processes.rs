@@ -132,6 +132,15 @@ pub fn stop() {
     assert!(tell(this_thread(), libc::SIGSTOP), "{}", std::io::Error::last_os_error());
 }
 
+/// The same server, but its process stops when a client has greeted it, before it answers.
+#[must_use]
+pub fn stopping_when_greeted(config: ServerConfig) -> ServerConfig {
+    config.authorize(|_| {
+        stop();
+        true
+    })
+}
+
 /// Sends a signal to a thread of this process; whether it is there.
 fn tell(thread: Pid, signal: libc::c_int) -> bool {
     let (process, thread) = (rustix::process::getpid().as_raw_nonzero().get(), thread.as_raw_nonzero().get());

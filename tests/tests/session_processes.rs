@@ -9,7 +9,7 @@ use netipc::endpoint::Endpoint;
 use netipc::proto::Splitter;
 use netipc::session::{Arrival, Cause, ClientConfig, Deadline, Error, Listener, ServerConfig, Ticket};
 use netipc::wire::{Header, Method};
-use netipc_tests::processes::{Child, RunDir, hear, role, say, stop, wait_until_full};
+use netipc_tests::processes::{Child, RunDir, hear, role, say, stop, stopping_when_greeted, wait_until_full};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketType, recv, sendmsg, socket,
 };
@@ -187,15 +187,7 @@ fn server_process(step: &str, run_dir: &Path) {
     let endpoint = Endpoint::new(run_dir, "victim").unwrap();
     let (step, number) = step.split_once(' ').unwrap_or((step, "0"));
     let number: usize = number.parse().unwrap();
-    let config = server();
-    let config = if step == "greeted" {
-        config.authorize(|_| {
-            stop();
-            true
-        })
-    } else {
-        config
-    };
+    let config = if step == "greeted" { stopping_when_greeted(server()) } else { server() };
     let mut listener = config.listen(&endpoint).unwrap();
     say("listening");
     match step {

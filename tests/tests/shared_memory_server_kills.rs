@@ -14,7 +14,9 @@ use std::time::SystemTime;
 use netipc::endpoint::Endpoint;
 use netipc::session::{ClientSession, Deadline, Error, Listener, ServerSession};
 use netipc::wire::{Method, Profiles};
-use netipc_tests::processes::{Child, RunDir, hear, role, say, stop, this_thread, wait_until_asleep};
+use netipc_tests::processes::{
+    Child, RunDir, hear, role, say, stop, stopping_when_greeted, this_thread, wait_until_asleep,
+};
 use netipc_tests::random::Random;
 use netipc_tests::regions::{
     Holdings, WAITS, call_across, client, comes_true, is_asleep_in, server, wait_until_waiting, within,
@@ -57,14 +59,7 @@ fn server_process(step: &str, run_dir: &Path) {
     let endpoint = Endpoint::new(run_dir, "victim").unwrap();
     let (step, wait) = step.split_once(' ').unwrap();
     let config = server(WAITS[wait.parse::<usize>().unwrap()]);
-    let config = if step == "greeted" {
-        config.authorize(|_| {
-            stop();
-            true
-        })
-    } else {
-        config
-    };
+    let config = if step == "greeted" { stopping_when_greeted(config) } else { config };
     let mut listener = config.listen(&endpoint).unwrap();
     say("listening");
     match step {
