@@ -226,10 +226,23 @@ impl Poll {
     }
 }
 
+fn ready(poll: &Poll) -> bool {
+    poll.is_ready(Duration::ZERO)
+}
+
+/// The peer has ended the session: a descriptor tells of the one message that came before, and then of the end, which stays.
+fn assert_tells_of_the_end(poll: &Poll, mut has_received: impl FnMut() -> Result<bool, Error>) {
+    assert!(ready(poll));
+    assert_eq!(has_received(), Ok(true), "a message before the end");
+    for _ in 0..2 {
+        assert!(ready(poll));
+        assert_eq!(has_received(), Err(Error::Closed { mid_message: false }));
+    }
+}
+
 pub fn a_descriptor_is_readable_exactly_while_there_is_something(fabric: Fabric) {
     let (mut client, mut server) = fabric.pair();
     let (at_client, at_server) = (Poll::of(&[&client]), Poll::of(&[&server]));
-    let ready = |poll: &Poll| poll.is_ready(Duration::ZERO);
     assert!(!ready(&at_client) && !ready(&at_server));
     let tickets = [b"one", b"two"].map(|request| client.send(METHOD, request, soon()).expect("a request"));
     assert!(ready(&at_server) && !ready(&at_client));
@@ -244,16 +257,10 @@ pub fn a_descriptor_is_readable_exactly_while_there_is_something(fabric: Fabric)
     // The end is something, too, and stays.
     server.respond(tickets[0], b"1", soon()).expect("an answer");
     drop(server);
-    assert!(ready(&at_client));
-    assert!(client.try_receive().expect("an answer before the end").is_some());
-    for _ in 0..2 {
-        assert!(ready(&at_client));
-        assert_eq!(client.try_receive().err(), Some(Error::Closed { mid_message: false }));
-    }
+    assert_tells_of_the_end(&at_client, || client.try_receive().map(|answer| answer.is_some()));
 }
 
 pub fn a_descriptor_tells_of_the_end_alone(fabric: Fabric) {
-    let ready = |poll: &Poll| poll.is_ready(Duration::ZERO);
     let (mut client, mut server) = fabric.pair();
     let (at_client, at_server) = (Poll::of(&[&client]), Poll::of(&[&server]));
     for _ in 0..3 {
@@ -268,23 +275,13 @@ pub fn a_descriptor_tells_of_the_end_alone(fabric: Fabric) {
     server.receive(soon()).expect("a request");
     server.respond(ticket, b"unread", soon()).expect("an answer");
     drop(server);
-    assert!(ready(&at_client));
-    assert!(client.try_receive().expect("an answer before the end").is_some());
-    for _ in 0..2 {
-        assert!(ready(&at_client));
-        assert_eq!(client.try_receive().err(), Some(Error::Closed { mid_message: false }));
-    }
+    assert_tells_of_the_end(&at_client, || client.try_receive().map(|answer| answer.is_some()));
 
     let (mut client, mut server) = fabric.pair();
     let at_server = Poll::of(&[&server]);
     client.send(METHOD, b"unread", soon()).expect("a request");
     drop(client);
-    assert!(ready(&at_server));
-    assert!(server.try_receive().expect("a request before the end").is_some());
-    for _ in 0..2 {
-        assert!(ready(&at_server));
-        assert_eq!(server.try_receive().err(), Some(Error::Closed { mid_message: false }));
-    }
+    assert_tells_of_the_end(&at_server, || server.try_receive().map(|request| request.is_some()));
 }
 
 /// What a server's loop does: takes what is there, answers with the same, and goes on with what found no room.
