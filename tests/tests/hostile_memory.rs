@@ -282,7 +282,12 @@ fn a_length_that_changes_while_the_message_is_taken_is_named() {
         let words = words(role);
         let whole_len = LONG + 32;
         let mut named = 0;
-        for _ in 0..40 {
+        // A client that has all its answers makes no mark, and so has no second look: what it saw first holds. For a
+        // server it is a matter of luck when the change falls between its looks, on a busy machine of more luck.
+        for nth in 0..10_000 {
+            if nth >= 40 && (named > 0 || role == Role::Client) {
+                break;
+            }
             let (mut ours, peer) = ground.session();
             let region = &peer.region;
             region.write_message(&whole(header(role, LONG, 0), &vec![7; LONG as usize]));
@@ -315,7 +320,6 @@ fn a_length_that_changes_while_the_message_is_taken_is_named() {
                 Err(error) => panic!("{error}"),
             }
         }
-        // A client that has all its answers makes no mark, and so has no second look: what it saw first holds.
         assert!(named > 0 || role == Role::Client);
         ground.goes_on();
     }
