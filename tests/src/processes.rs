@@ -16,6 +16,7 @@ use std::thread;
 use netipc::endpoint::Endpoint;
 use netipc::session::{ClientConfig, ClientSession, Deadline, ServerConfig, ServerSession};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 const ROLE: &str = "NETIPC_TEST_ROLE";
@@ -321,7 +322,9 @@ pub fn is_asleep(thread: Pid) -> bool {
 /// For a descriptor that is none.
 pub fn wait_until_readable(descriptor: impl AsFd) {
     let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
-    while poll(&mut fds, None).is_err() {}
+    while let Err(errno) = poll(&mut fds, None) {
+        assert_eq!(errno, Errno::INTR);
+    }
     assert!(fds[0].revents().contains(PollFlags::IN), "nothing will ever be there");
 }
 

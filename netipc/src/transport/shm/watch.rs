@@ -4,6 +4,7 @@
 //! waits in its session look up. It refuses to do anything else, and ends with the last session that it watches.
 
 use core::fmt;
+use core::mem;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -47,6 +48,14 @@ struct List {
 struct Sessions {
     next: Event,
     by_event: BTreeMap<Event, Weak<Shared>>,
+    /// Why nobody watches any more.
+    failed: Option<SystemError>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { next: END + 1, by_event: BTreeMap::new(), failed: None }
+    }
 }
 
 impl fmt::Debug for Watcher {
@@ -61,8 +70,7 @@ impl Watcher {
     /// # Errors
     /// Where the machine lacks a descriptor or a thread for it.
     pub(crate) fn start() -> Result<Arc<Self>, SystemError> {
-        let sessions = Mutex::new(Sessions { next: END + 1, by_event: BTreeMap::new() });
-        let list = Arc::new(List { queue: EventQueue::new()?, end: Signal::new()?, sessions });
+        let list = Arc::new(List { queue: EventQueue::new()?, end: Signal::new()?, sessions: Mutex::default() });
         list.queue.add(&list.end, END)?;
         let watched = Arc::clone(&list);
         let thread = Builder::new().name("netipc-watch".to_owned()).stack_size(STACK).spawn(move || watched.watch());
@@ -73,10 +81,13 @@ impl Watcher {
     /// Has `session` look up when the peer at the other end of `lifeline` is gone, at once if it is.
     ///
     /// # Errors
-    /// Where the machine lacks what is needed for it.
+    /// Where the machine lacks what is needed for it, or nobody watches any more.
     pub(super) fn watch(self: &Arc<Self>, session: &Arc<Shared>, lifeline: impl AsFd) -> Result<Watch, SystemError> {
         let event = {
             let mut sessions = lock(&self.list.sessions);
+            if let Some(error) = sessions.failed {
+                return Err(error);
+            }
             let event = sessions.next;
             sessions.next += 1;
             sessions.by_event.insert(event, Arc::downgrade(session));
@@ -147,15 +158,21 @@ impl List {
                 }
                 // The time is up, or a signal came.
                 Ok(None) => {}
-                // It can fail for a descriptor that is none, which this is not. Better an end too many than a wait without one.
-                Err(_) => {
-                    let sessions = core::mem::take(&mut lock(&self.sessions).by_event);
-                    for session in sessions.values().filter_map(Weak::upgrade) {
-                        session.end();
-                    }
-                    return;
-                }
+                Err(error) => return self.fail(error),
             }
+        }
+    }
+
+    /// Ends whoever is watched: better an end too many than a wait for an end that nobody tells of. Whoever comes later looks
+    /// for itself. No descriptor that is a queue makes it come to this.
+    fn fail(&self, error: SystemError) {
+        let watched = {
+            let mut sessions = lock(&self.sessions);
+            sessions.failed = Some(error);
+            mem::take(&mut sessions.by_event)
+        };
+        for session in watched.values().filter_map(Weak::upgrade) {
+            session.end();
         }
     }
 }
@@ -166,19 +183,28 @@ mod tests {
     use std::thread::{scope, yield_now};
     use std::time::Instant;
 
-    use super::{END, Event, Shared, Signal, Watch, Watcher};
+    use super::{END, Event, Shared, Signal, SystemError, Watch, Watcher, lock};
     use crate::endpoint::Endpoint;
     use crate::sync::{Arc, Barrier};
     use crate::sys::ground::RunDir;
-    use crate::sys::pair;
+    use crate::sys::{Socket, pair};
     use crate::transport::shm::{Region, Room};
     use crate::transport::{Abort, Wait, link};
 
-    fn session(endpoint: &Endpoint, id: u64) -> (Arc<Shared>, impl Sized) {
-        let region = Region::create(endpoint, id, Room { request: 8, response: 8 }).unwrap();
+    fn session(room: &RunDir, id: u64) -> (Arc<Shared>, Socket) {
+        let endpoint = Endpoint::new(room.path(), "s").unwrap();
+        let region = Region::create(&endpoint, id, Room { request: 8, response: 8 }).unwrap();
         let (ours, theirs) = pair();
         let lifeline = link(ours, Wait::Block, &Abort::new()).unwrap().wire;
         (Arc::new(Shared::new(region.lane, lifeline)), theirs)
+    }
+
+    /// A session that is watched.
+    fn watched(room: &RunDir) -> (Arc<Watcher>, Arc<Shared>, Socket) {
+        let (shared, theirs) = session(room, 1);
+        let watcher = Watcher::start().unwrap();
+        shared.watched_by(&watcher);
+        (watcher, shared, theirs)
     }
 
     fn wait_until(is_so: impl Fn() -> bool) {
@@ -192,10 +218,7 @@ mod tests {
     #[test]
     fn a_process_that_was_forked_off_and_lets_go_of_its_copy_ends_no_watching() {
         let room = RunDir::new();
-        let endpoint = Endpoint::new(room.path(), "s").unwrap();
-        let (shared, theirs) = session(&endpoint, 1);
-        let watcher = Watcher::start().unwrap();
-        shared.watched_by(&watcher);
+        let (watcher, shared, theirs) = watched(&room);
         // What a child has: the same descriptors, and no thread.
         let copy = Watcher { list: Arc::clone(&watcher.list), thread: None, owner: watcher.owner.wrapping_add(1) };
         let copy = Watch { watcher: Arc::new(copy), event: END + 1 };
@@ -206,12 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_fails_ends_whom_it_watched_and_watches_nobody_more() {
+        let room = RunDir::new();
+        let (watcher, first, _theirs) = watched(&room);
+        let error = SystemError::out_of_memory();
+        watcher.list.fail(error);
+        assert!(first.has_been_told() && lock(&watcher.list.sessions).by_event.is_empty());
+        let (second, _others) = session(&room, 2);
+        assert_eq!(watcher.watch(&second, &*second).err(), Some(error));
+        // It looks for itself.
+        second.watched_by(&watcher);
+        assert!(!second.is_watched() && !second.has_been_told());
+    }
+
+    #[test]
     fn what_is_kept_of_the_ended_is_let_go_of_however_fast_others_end() {
         let room = RunDir::new();
-        let endpoint = Endpoint::new(room.path(), "s").unwrap();
-        let watcher = Watcher::start().unwrap();
-        let (first, theirs) = session(&endpoint, 1);
-        first.watched_by(&watcher);
+        let (watcher, first, theirs) = watched(&room);
         // As if somebody ended all the time.
         let always = Signal::new().unwrap();
         always.raise();
@@ -225,10 +259,7 @@ mod tests {
     #[test]
     fn whoever_was_kept_from_hearing_of_the_end_is_told_again() {
         let room = RunDir::new();
-        let endpoint = Endpoint::new(room.path(), "s").unwrap();
-        let (shared, theirs) = session(&endpoint, 1);
-        let watcher = Watcher::start().unwrap();
-        shared.watched_by(&watcher);
+        let (_watcher, shared, theirs) = watched(&room);
         let about = Barrier::new(2);
         scope(|scope| {
             let sleeper = scope.spawn(|| {

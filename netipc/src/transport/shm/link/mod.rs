@@ -70,7 +70,7 @@ impl Shared {
         }
     }
 
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         self.watch.get().is_some()
     }
 
