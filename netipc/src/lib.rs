@@ -53,6 +53,8 @@ pub mod endpoint;
 pub mod private;
 pub mod proto;
 #[cfg(target_os = "linux")]
+pub mod service;
+#[cfg(target_os = "linux")]
 pub mod session;
 #[cfg(target_os = "linux")]
 mod sync;
@@ -67,6 +69,8 @@ pub use codec::{DecodeError, EncodeError, WireMessage};
 ///
 /// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;
+#[cfg(target_os = "linux")]
+pub use service::{Call, HandlerError, HandlerResult, Reply, View};
 
 // Its sessions are for Linux.
 #[cfg(all(doctest, target_os = "linux"))]

@@ -241,6 +241,11 @@ pub(crate) struct Reach<'a> {
 }
 
 impl Reach<'_> {
+    /// The same again, for as long as it is lent.
+    pub(crate) const fn again(&mut self) -> Reach<'_> {
+        Reach { len: self.len, peak: self.peak }
+    }
+
     /// Moves the writer up to where `part` stands, and has it know of what did not find room.
     #[inline]
     pub(crate) fn advance(self, part: &Writer<'_>) {

@@ -125,6 +125,13 @@ macro_rules! __code_cell {
                 $crate::private::encode_code(*self, buffer)
             }
 
+            fn encode_in(
+                &self,
+                writer: &mut $crate::buf::Writer<'_>,
+            ) -> ::core::result::Result<::core::primitive::usize, $crate::EncodeError> {
+                $crate::private::append_code(*self, writer)
+            }
+
             fn encoded_len(&self) -> ::core::primitive::usize {
                 <$repr as $crate::private::Cell>::SIZE
             }

@@ -12,6 +12,7 @@ use super::proven::Place;
 use super::scalar::Scalar;
 use super::schema::{Field, Kind, Layout};
 use super::tagged::Tag;
+use crate::buf::Writer;
 
 /// An enum without data that was a payload of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,4 +160,13 @@ pub fn encode_code<E: Code + Cell>(code: E, buffer: &mut [u8]) -> Result<usize, 
     }
     write_code(code, buffer);
     Ok(E::SIZE)
+}
+
+/// Writes a code, alone, where `writer` stands.
+///
+/// # Errors
+/// [`EncodeError::Overflow`] where it has no room.
+pub fn append_code<E: Code + Cell>(code: E, writer: &mut Writer<'_>) -> Result<usize, EncodeError> {
+    writer.append(code.to_wire().bytes().bytes());
+    if writer.fits() { Ok(E::SIZE) } else { Err(EncodeError::Overflow { needed: E::SIZE }) }
 }

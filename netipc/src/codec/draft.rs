@@ -39,15 +39,32 @@ impl<'w, M: Structure> Draft<'w, M> {
     /// an order that the layout excludes: the writer stands where the message began.
     #[inline]
     pub fn finish(self) -> Result<usize, EncodeError> {
-        let mut frame = self.builder.into_frame();
-        frame.close();
-        let Core { out, at, .. } = &frame.core;
-        let outcome = out.outcome(*at);
-        if !matches!(outcome, Err(EncodeError::Invalid { .. })) {
-            self.reach.advance(&out.writer);
-        }
-        outcome
+        close(&mut self.builder.into_frame(), self.reach)
     }
+
+    /// The same for who can't give it away: nothing may be set any more then.
+    pub(crate) fn close(&mut self) -> Result<usize, EncodeError> {
+        close(self.builder.frame(), self.reach.again())
+    }
+}
+
+/// Writes a whole message where `writer` stands.
+pub(super) fn write<M: Structure>(message: &M, writer: &mut Writer<'_>) -> Result<usize, EncodeError> {
+    let (part, reach) = writer.branch();
+    let mut frame = Frame::behind(part);
+    message.fill(&mut frame);
+    close(&mut frame, reach)
+}
+
+#[inline(always)]
+fn close<M: Structure>(frame: &mut Frame<'_, M>, reach: Reach<'_>) -> Result<usize, EncodeError> {
+    frame.close();
+    let Core { out, at, .. } = &frame.core;
+    let outcome = out.outcome(*at);
+    if !matches!(outcome, Err(EncodeError::Invalid { .. })) {
+        reach.advance(&out.writer);
+    }
+    outcome
 }
 
 impl<'w, M: Structure> Deref for Draft<'w, M> {

@@ -105,6 +105,8 @@ impl<const N: usize> Image for [u8; N] {
 pub trait Builder<'w, M: Structure> {
     /// The frame.
     fn into_frame(self) -> Frame<'w, M>;
+    /// The frame, where it stands.
+    fn frame(&mut self) -> &mut Frame<'w, M>;
 }
 
 /// A message with fields: what the derive writes of it. Not meant to be implemented by hand.
@@ -315,6 +317,11 @@ impl<M: Structure> WireMessage for M {
         let mut frame = Frame::root(buffer);
         self.fill(&mut frame);
         frame.finish()
+    }
+
+    #[inline]
+    fn encode_in(&self, writer: &mut Writer<'_>) -> Result<usize, super::EncodeError> {
+        super::draft::write(self, writer)
     }
 
     fn encoded_len(&self) -> usize {

@@ -38,6 +38,7 @@ pub use list::{List, RecordsBuilder, Table, ValuesBuilder};
 pub use message::Tolerate;
 pub use text::ByteStr;
 
+use crate::buf::Writer;
 use schema::Layout;
 
 /// What [`crate::private`] shows of this module.
@@ -47,7 +48,7 @@ pub(crate) mod private {
     pub use super::cell::{Cell, Class, Shown, probe, shown};
     pub use super::code::Code;
     pub use super::code_cell::{
-        code_layout, decode_code, encode_code, fmt_code, get_code, keys, prove_code, read_code, records, valid_code,
+        append_code, code_layout, decode_code, encode_code, fmt_code, get_code, keys, prove_code, read_code, records, valid_code,
         values, write_code,
     };
     pub use super::directory::{Item, Rule as Directory};
@@ -98,6 +99,12 @@ pub trait WireMessage: Sized + 'static {
     /// breaks a rule of the layout, [`EncodeError::TooLarge`] beyond 32-bit offsets. The buffer's content is
     /// unspecified then.
     fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Writes the message where `writer` stands and tells its length in bytes; offsets count from its own first byte.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode). A writer without room for it counts on, and does not fit then.
+    fn encode_in(&self, writer: &mut Writer<'_>) -> Result<usize, EncodeError>;
 
     /// How many bytes [`encode`](Self::encode) writes.
     fn encoded_len(&self) -> usize;

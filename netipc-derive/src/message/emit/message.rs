@@ -172,6 +172,11 @@ fn structure(names: &Names, body: &Struct, layout: &Layout<'_>) -> TokenStream {
             fn into_frame(self) -> #private::Frame<'w, #message> {
                 self.0
             }
+
+            #[inline]
+            fn frame(&mut self) -> &mut #private::Frame<'w, #message> {
+                &mut self.0
+            }
         }
     }
 }

@@ -75,6 +75,10 @@ pub(crate) fn stub(input: &DeriveInput, krate: &Path) -> TokenStream {
                 fn into_frame(self) -> #krate::private::Frame<'w, #message> {
                     self.0
                 }
+
+                fn frame(&mut self) -> &mut #krate::private::Frame<'w, #message> {
+                    &mut self.0
+                }
             }
 
             #[allow(dead_code)]

@@ -309,6 +309,11 @@ fn structure(
             fn into_frame(self) -> #private::Frame<'w, #message> {
                 self.0
             }
+
+            #[inline]
+            fn frame(&mut self) -> &mut #private::Frame<'w, #message> {
+                &mut self.0
+            }
         }
     }
 }
