@@ -46,6 +46,8 @@
 extern crate self as netipc;
 
 pub mod buf;
+#[cfg(target_os = "linux")]
+pub mod client;
 pub mod codec;
 #[cfg(target_os = "linux")]
 pub mod endpoint;
@@ -64,6 +66,8 @@ mod sys;
 mod transport;
 pub mod wire;
 
+#[cfg(target_os = "linux")]
+pub use client::CallError;
 pub use codec::{DecodeError, EncodeError, WireMessage};
 /// Makes a struct or an enum a message: its codec, its view and its builder.
 ///

@@ -48,8 +48,8 @@ pub(crate) mod private {
     pub use super::cell::{Cell, Class, Shown, probe, shown};
     pub use super::code::Code;
     pub use super::code_cell::{
-        append_code, code_layout, decode_code, encode_code, fmt_code, get_code, keys, prove_code, read_code, records, valid_code,
-        values, write_code,
+        append_code, code_layout, decode_code, encode_code, fmt_code, get_code, keys, prove_code, read_code, records,
+        valid_code, values, write_code,
     };
     pub use super::directory::{Item, Rule as Directory};
     pub use super::frame::Frame;

@@ -164,6 +164,16 @@ impl ClientSession {
     pub const fn received(&self) -> u64 {
         self.responses.received()
     }
+
+    /// The payload of the response that was received last, which had this header.
+    pub(crate) fn last(&self, header: &Header) -> &[u8] {
+        self.responses.receiver.last(header)
+    }
+
+    /// Whether the server has closed its end, as far as the kernel knows.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.requests.sender.shared().wire.has_hung_up()
+    }
 }
 
 impl RequestSender {

@@ -39,6 +39,8 @@ pub(super) struct Receiver {
     inbox_bytes: usize,
     /// The payload that was taken from there last.
     popped: Bytes,
+    /// Whether the last message is that one.
+    is_popped: bool,
     max_backlog: usize,
     received: u64,
 }
@@ -70,6 +72,7 @@ impl Receiver {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             popped: Bytes::new(),
+            is_popped: false,
             max_backlog,
             received: 0,
         }
@@ -103,10 +106,17 @@ impl Receiver {
     fn next(&mut self, patience: Patience) -> Result<Option<Message<'_>>, Error> {
         if let Some(message) = self.inbox.pop_front() {
             self.inbox_bytes -= message_len(message.header());
+            self.is_popped = true;
             return Ok(Some(Message::kept(message, &mut self.popped)));
         }
         let header = self.assemble(patience)?;
+        self.is_popped = false;
         Ok(header.map(|header| Message::in_buffer(header, &mut self.buffer)))
+    }
+
+    /// The payload of the last message, which had this header, for as long as nothing else is received.
+    pub(super) fn last(&self, header: &Header) -> &[u8] {
+        if self.is_popped { &self.popped } else { self.buffer.payload(header) }
     }
 
     /// Puts by one message that can be received at once, if there is one.

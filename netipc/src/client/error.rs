@@ -1,0 +1,104 @@
+//! What can go wrong with a call.
+
+use core::convert::Infallible;
+
+use super::state::State;
+use crate::codec::{DecodeError, EncodeError};
+use crate::endpoint::EndpointError;
+use crate::session::{Error, LimitExceeded};
+use crate::wire::Status;
+
+/// Why a call has no answer. `E` is the error that the method itself declares, if it does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E = Infallible> {
+    /// The method ran and says no.
+    #[error("{0}")]
+    Application(E),
+    /// The client was not ready, so nothing was tried: see `refresh`.
+    #[error("the client is not ready: {0}")]
+    NotReady(State),
+    /// There can be no such service.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// There is no connection, and none could be made.
+    #[error("no connection: {0}")]
+    Connect(Error),
+    /// The connection was lost, also the one that was made anew.
+    #[error("the connection was lost: {0}")]
+    Lost(Error),
+    /// The connection was lost after the request was sent, and the method must not run twice: it may have run or not.
+    #[error("the connection was lost, and whether the method ran is unknown: {0}")]
+    OutcomeUnknown(Error),
+    /// The call took longer than it may.
+    #[error("timed out")]
+    TimedOut,
+    /// Somebody used the client's abort handle.
+    #[error("aborted")]
+    Aborted,
+    /// The request, or the answer, is larger than this client's ceiling or than what the server agrees to.
+    #[error(transparent)]
+    Limit(LimitExceeded),
+    /// The server has an answer that it may not send, for its size, and agrees to no more.
+    #[error("the answer is larger than the {allowed} bytes that the server may send")]
+    AnswerTooLarge {
+        /// What was agreed on, in bytes.
+        allowed: u32,
+    },
+    /// The server has no such method.
+    #[error("the server has no such method")]
+    Unsupported,
+    /// The request holds what its layout excludes; it was not sent.
+    #[error("the request was not sent: {0}")]
+    Request(EncodeError),
+    /// The server could make nothing of the request.
+    #[error("the server found the request malformed")]
+    Malformed,
+    /// The server failed.
+    #[error("the server failed")]
+    Internal,
+    /// The server answered with a status that has no meaning here.
+    #[error("the server answered with the status {0}")]
+    Status(Status),
+    /// The server answered another method than the one that was asked, or one call with a batch.
+    #[error("method {asked} was asked, and {answered} answered")]
+    Mismatch {
+        /// The method asked.
+        asked: u16,
+        /// The method that the answer is of.
+        answered: u16,
+    },
+    /// The answer breaks a rule of its layout.
+    #[error("the answer is malformed: {0}")]
+    Answer(DecodeError),
+    /// The server broke a rule of the protocol, or the machine lacked what the session needed.
+    #[error(transparent)]
+    Session(Error),
+}
+
+impl CallError {
+    /// The same for a method that declares an error.
+    #[must_use]
+    pub fn widen<E>(self) -> CallError<E> {
+        match self {
+            Self::Application(never) => match never {},
+            Self::NotReady(state) => CallError::NotReady(state),
+            Self::Endpoint(error) => CallError::Endpoint(error),
+            Self::Connect(error) => CallError::Connect(error),
+            Self::Lost(error) => CallError::Lost(error),
+            Self::OutcomeUnknown(error) => CallError::OutcomeUnknown(error),
+            Self::TimedOut => CallError::TimedOut,
+            Self::Aborted => CallError::Aborted,
+            Self::Limit(limit) => CallError::Limit(limit),
+            Self::AnswerTooLarge { allowed } => CallError::AnswerTooLarge { allowed },
+            Self::Unsupported => CallError::Unsupported,
+            Self::Request(error) => CallError::Request(error),
+            Self::Malformed => CallError::Malformed,
+            Self::Internal => CallError::Internal,
+            Self::Status(status) => CallError::Status(status),
+            Self::Mismatch { asked, answered } => CallError::Mismatch { asked, answered },
+            Self::Answer(error) => CallError::Answer(error),
+            Self::Session(error) => CallError::Session(error),
+        }
+    }
+}
