@@ -141,12 +141,7 @@ impl Life {
 }
 
 impl Client {
-    fn new(
-        endpoint: Result<Endpoint, EndpointError>,
-        config: ClientConfig,
-        timeout: Duration,
-        growth: Growth,
-    ) -> Self {
+    fn new(endpoint: Result<Endpoint, EndpointError>, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
         Self { endpoint, config, abort, timeout, growth, session: None, life: Life::new() }
