@@ -55,6 +55,8 @@ pub mod endpoint;
 pub mod private;
 pub mod proto;
 #[cfg(target_os = "linux")]
+pub mod server;
+#[cfg(target_os = "linux")]
 pub mod service;
 #[cfg(target_os = "linux")]
 pub mod session;

@@ -76,6 +76,7 @@ pub use listener::{Arrival, Listener};
 pub use message::{Message, OwnedMessage, Ticket};
 pub use rejected::{Cause, Rejected};
 pub use server::{RequestReceiver, ResponseSender, ServerSession};
+pub(crate) use shared::Lifeline;
 pub use status::{Fallback, SessionStatus};
 
 pub use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! A server's side of a session, and its halves.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::config::ServerConfig;
@@ -7,7 +9,7 @@ use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::Receiver;
 use super::send::{Bounds, Sender, batch_len, bounded_items, check_items, item_count, payload_len};
-use super::shared::{Grounds, Permit, Shared, common};
+use super::shared::{Grounds, Lifeline, Permit, Shared, common};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
@@ -58,6 +60,11 @@ impl ServerSession {
     #[must_use]
     pub const fn halves(&mut self) -> (&mut RequestReceiver, &mut ResponseSender) {
         (&mut self.requests, &mut self.responses)
+    }
+
+    /// What tells whether the client is still there.
+    pub(crate) fn lifeline(&self) -> Lifeline {
+        Lifeline::of(self.responses.sender.shared())
     }
 
     /// Receives the next request.
@@ -233,10 +240,29 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
+        self.built(ticket, || deadline, fill)
+    }
+
+    /// The same with so much time for each of waiting for room and sending; what `fill` takes does not count.
+    pub(crate) fn respond_within<E>(
+        &mut self,
+        ticket: Ticket,
+        timeout: Duration,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
+        self.built(ticket, || Deadline::after(timeout), fill)
+    }
+
+    fn built<E>(
+        &mut self,
+        ticket: Ticket,
+        deadline: impl Fn() -> Deadline,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
-        let len = self.sender.build(self.bounds(), deadline, None, fill)?;
+        let len = self.sender.build(self.bounds(), deadline(), None, fill)?;
         let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline(), None))?)
     }
 
     /// Answers a batch item by item, in order; the items are sent from where they are (docs/protocol.md, section 1.3).
@@ -266,11 +292,32 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
+        self.built_batch(ticket, max_items, || deadline, fill)
+    }
+
+    /// The same with so much time for each of waiting for room and sending; what `fill` takes does not count.
+    pub(crate) fn respond_batch_within<E>(
+        &mut self,
+        ticket: Ticket,
+        max_items: u32,
+        timeout: Duration,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
+        self.built_batch(ticket, max_items, || Deadline::after(timeout), fill)
+    }
+
+    fn built_batch<E>(
+        &mut self,
+        ticket: Ticket,
+        max_items: u32,
+        deadline: impl Fn() -> Deadline,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline, None, fill)?;
+        let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline(), None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline(), None))?)
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not

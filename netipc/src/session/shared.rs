@@ -99,6 +99,21 @@ impl Shared {
     }
 }
 
+/// Whether anybody is still at the other end, to be asked while both halves of a session are at work.
+#[derive(Debug)]
+pub(crate) struct Lifeline(Arc<Shared>);
+
+impl Lifeline {
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Whether the peer has closed its end, or the session has ended on this side. It asks the kernel.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.0.ended.get().is_some() || self.0.wire.has_hung_up()
+    }
+}
+
 /// Ends a session where code of the user's panics while a message of it is sent: the peer could make nothing of the rest, and
 /// this side would not know what was sent.
 pub(super) struct Sending(Arc<Shared>);

@@ -15,6 +15,9 @@ use super::{During, SystemError};
 /// Something that became readable, by the number it was added with.
 pub(crate) type Event = u64;
 
+/// Something to read, told once.
+const ONCE: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ONESHOT);
+
 /// A set of descriptors, of which the ready ones are told.
 #[derive(Debug)]
 pub(crate) struct EventQueue(OwnedFd);
@@ -34,6 +37,17 @@ impl EventQueue {
     pub(crate) fn add(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
         let interest = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
         epoll::add(&self.0, source, epoll::EventData::new_u64(event), interest).during("epoll_ctl")
+    }
+
+    /// Watches `source` for something to read, and tells of it once: one thread of those that wait is told, and nobody
+    /// is again before it is [armed anew](Self::rearm).
+    pub(crate) fn add_once(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
+        epoll::add(&self.0, source, epoll::EventData::new_u64(event), ONCE).during("epoll_ctl")
+    }
+
+    /// Tells once more of a source that was [added](Self::add_once) to be told of once; at once, if it is ready.
+    pub(crate) fn rearm(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
+        epoll::modify(&self.0, source, epoll::EventData::new_u64(event), ONCE).during("epoll_ctl")
     }
 
     /// Watches `source` for the end of the other side, and for nothing else.
@@ -166,6 +180,19 @@ mod tests {
         signal.raise();
         assert_eq!((ready(&outer), ready(&inner)), (Some(2), Some(3)));
     }
+
+    #[test]
+    fn what_is_told_once_is_told_again_when_it_is_armed_anew() {
+        let (queue, signal) = (EventQueue::new().unwrap(), Signal::new().unwrap());
+        queue.add_once(&signal, 5).unwrap();
+        signal.raise();
+        assert_eq!((ready(&queue), ready(&queue)), (Some(5), None));
+        signal.raise();
+        assert_eq!(ready(&queue), None);
+        queue.rearm(&signal, 6).unwrap();
+        assert_eq!((ready(&queue), ready(&queue)), (Some(6), None));
+    }
+
     #[test]
     fn each_that_is_ready_has_its_turn() {
         let (queue, one, other) = (EventQueue::new().unwrap(), Signal::new().unwrap(), Signal::new().unwrap());

@@ -1,0 +1,219 @@
+//! What the threads of a server share.
+//!
+//! Owns: which sessions are idle and which live, and the word that everything is to stop. It refuses to hold a lock
+//! while code of the user's runs.
+
+use core::fmt;
+use core::panic::AssertUnwindSafe;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::panic::catch_unwind;
+
+use super::report::{Report, Reporter};
+use super::seat::Seat;
+use crate::service::Dispatch;
+use crate::session::{Abort, Error};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, PoisonError, lock};
+use crate::sys::{Event, EventQueue, Signal, SystemError};
+
+/// The event of the queue that is no session's: those count from 1.
+pub(super) const STOP: Event = 0;
+
+/// The word that a server is to stop, and whether it has.
+#[derive(Debug)]
+pub(super) struct Halt {
+    is_stopping: AtomicBool,
+    /// Raised for good.
+    pub(super) signal: Signal,
+    has_ended: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Halt {
+    fn new() -> Result<Self, SystemError> {
+        let (is_stopping, has_ended) = (AtomicBool::new(false), Mutex::new(false));
+        Ok(Self { is_stopping, signal: Signal::new()?, has_ended, ended: Condvar::new() })
+    }
+
+    pub(super) fn stop(&self) {
+        // SeqCst: pairs with `is_stopping`, and with the words of `Sleeper` in between.
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.signal.raise();
+    }
+
+    pub(super) fn end(&self) {
+        *lock(&self.has_ended) = true;
+        self.ended.notify_all();
+    }
+
+    /// Waits until the server has ended; whether it has.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        let waited = self.ended.wait_timeout_while(lock(&self.has_ended), timeout, |has_ended| !*has_ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// A thread's waiting in a session whose descriptor tells nothing, and who may end it.
+#[derive(Debug, Default)]
+pub(super) struct Sleeper(AtomicUsize);
+
+impl Sleeper {
+    const BUSY: usize = 0;
+    const ASLEEP: usize = 1;
+    const FREED: usize = 2;
+
+    /// The session has nothing to do from here on: it may be ended.
+    pub(super) fn lie_down(&self) {
+        // SeqCst: pairs with `free`. Either that sees this, or whoever calls this sees that all is to stop.
+        self.0.store(Self::ASLEEP, Ordering::SeqCst);
+    }
+
+    /// It has something to do, and may not be ended; false where it was.
+    pub(super) fn get_up(&self) -> bool {
+        self.0.swap(Self::BUSY, Ordering::SeqCst) != Self::FREED
+    }
+
+    /// Whether it may be ended now: it has nothing to do, and won't have.
+    fn free(&self) -> bool {
+        self.0.compare_exchange(Self::ASLEEP, Self::FREED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+pub(super) struct Floor {
+    pub(super) dispatch: Box<dyn Dispatch>,
+    pub(super) response_timeout: Duration,
+    pub(super) workers: usize,
+    pub(super) halt: Halt,
+    /// Where idle sessions wait, and the word to stop.
+    pub(super) queue: EventQueue,
+    report: Option<Box<Reporter>>,
+    idle: Mutex<HashMap<u64, Seat>>,
+    sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
+    /// Sessions that workers serve.
+    shared: AtomicUsize,
+    /// All sessions.
+    living: AtomicUsize,
+    /// What ends them all.
+    abort: Abort,
+}
+
+impl fmt::Debug for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Floor")
+            .field("service", &self.dispatch.service().name)
+            .field("workers", &self.workers)
+            .field("living", &self.living)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Floor {
+    pub(super) fn new(
+        dispatch: Box<dyn Dispatch>,
+        report: Option<Box<Reporter>>,
+        workers: usize,
+        response_timeout: Duration,
+        abort: Abort,
+    ) -> Result<Self, SystemError> {
+        let (halt, queue) = (Halt::new()?, EventQueue::new()?);
+        queue.add(&halt.signal, STOP)?;
+        let (idle, sleepers) = (Mutex::default(), Mutex::default());
+        let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Self { dispatch, response_timeout, workers, halt, queue, report, idle, sleepers, shared, living, abort })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.halt.is_stopping.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn tell(&self, report: Report) {
+        if let Some(tell) = &self.report {
+            // Whoever listens is the user, and no reason to end a thread.
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(&report)));
+        }
+    }
+
+    /// A session begins, which workers serve.
+    pub(super) fn admit(&self, seat: Seat) {
+        // Relaxed, here and below: these numbers are a matter of speed alone, or of words.
+        self.living.fetch_add(1, Ordering::Relaxed);
+        self.shared.fetch_add(1, Ordering::Relaxed);
+        self.lay_down(seat, |queue, seat, event| queue.add_once(seat, event));
+    }
+
+    /// A session has nothing to do.
+    pub(super) fn put_back(&self, seat: Seat) {
+        self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+    }
+
+    fn lay_down(&self, seat: Seat, watch: impl FnOnce(&EventQueue, &Seat, Event) -> Result<(), SystemError>) {
+        let watched = {
+            // Whoever is told of it finds it there, because it waits for the lock.
+            let mut idle = lock(&self.idle);
+            match watch(&self.queue, &seat, seat.id()) {
+                Ok(()) => {
+                    idle.insert(seat.id(), seat);
+                    return;
+                }
+                Err(error) => error,
+            }
+        };
+        seat.ended(self, Error::System(watched));
+        self.close(seat);
+    }
+
+    /// The idle session that there was an event of.
+    pub(super) fn take(&self, event: Event) -> Option<Seat> {
+        lock(&self.idle).remove(&event)
+    }
+
+    /// An idle session, whichever.
+    pub(super) fn take_any(&self) -> Option<Seat> {
+        let mut idle = lock(&self.idle);
+        let id = idle.keys().next().copied()?;
+        idle.remove(&id)
+    }
+
+    /// Whether each session can have a worker to itself.
+    pub(super) fn has_workers_for_all(&self) -> bool {
+        self.shared.load(Ordering::Relaxed) <= self.workers
+    }
+
+    /// A session that workers served is over.
+    pub(super) fn close(&self, seat: Seat) {
+        drop(seat);
+        self.shared.fetch_sub(1, Ordering::Relaxed);
+        self.living.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A session begins that has a thread of its own.
+    pub(super) fn admit_sleeper(&self, seat: &Seat) -> Arc<Sleeper> {
+        let sleeper = Arc::new(Sleeper::default());
+        let abort = seat.session().abort_handle();
+        self.living.fetch_add(1, Ordering::Relaxed);
+        lock(&self.sleepers).insert(seat.id(), (Arc::clone(&sleeper), abort));
+        sleeper
+    }
+
+    /// It is over.
+    pub(super) fn forget_sleeper(&self, id: u64) {
+        lock(&self.sleepers).remove(&id);
+        self.living.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Ends the sessions that have threads of their own and nothing to do.
+    pub(super) fn free_sleepers(&self) {
+        let freed: Vec<Abort> = {
+            let sleepers = lock(&self.sleepers);
+            sleepers.values().filter(|(sleeper, _)| sleeper.free()).map(|(_, abort)| abort.clone()).collect()
+        };
+        freed.iter().for_each(Abort::abort);
+    }
+
+    /// Ends whatever sessions there are, whatever they are at; how many there were.
+    pub(super) fn abort(&self) -> usize {
+        let living = self.living.load(Ordering::Relaxed);
+        self.abort.abort();
+        living
+    }
+}

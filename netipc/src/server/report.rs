@@ -1,0 +1,36 @@
+//! What a server has to tell whoever runs it.
+
+use crate::service::Failure;
+use crate::session::{Error, Peer, Rejected};
+use crate::wire::Method;
+
+/// Something that went wrong, which a server lives through: see [`Server::on_report`](super::Server::on_report).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Report {
+    /// A client was not let in.
+    Rejected(Rejected),
+    /// A session was ended, and not by its client hanging up.
+    SessionEnded {
+        /// Which one.
+        session_id: u64,
+        /// Who was at its other end.
+        peer: Peer,
+        /// Why.
+        error: Error,
+    },
+    /// A request was answered with a failure.
+    Failed {
+        /// Whose request it was.
+        session_id: u64,
+        /// What was asked for.
+        method: Method,
+        /// Why there was no other answer. [`Failure::ends_session`] tells what became of the session.
+        failure: Failure,
+    },
+    /// A client could not be accepted for the time being. It is tried again.
+    Accept(Error),
+}
+
+/// What reports go to.
+pub(super) type Reporter = dyn Fn(&Report) + Send + Sync;
