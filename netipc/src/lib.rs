@@ -39,8 +39,9 @@
 //! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
 //! guide shows every attribute.
 //!
-//! On Linux, `session` carries payloads between processes; `proto` has the rules of that conversation as machines without
-//! I/O, for transports of one's own, and [`wire`] the envelope that payloads travel in.
+//! On Linux, `server` serves a declared service, and `session` carries payloads between processes, whatever they mean;
+//! `proto` has the rules of that conversation as machines without I/O, for transports of one's own, and [`wire`] the
+//! envelope that payloads travel in.
 
 // Generated code names the crate; inside it, this is how.
 extern crate self as netipc;
@@ -58,6 +59,11 @@ pub mod proto;
 pub mod server;
 #[cfg(target_os = "linux")]
 pub mod service;
+/// Generated code has nothing to serve here.
+#[cfg(not(target_os = "linux"))]
+mod service {
+    pub(crate) mod private {}
+}
 #[cfg(target_os = "linux")]
 pub mod session;
 #[cfg(target_os = "linux")]

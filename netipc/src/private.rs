@@ -1,5 +1,4 @@
 //! All that generated code may name, and nothing else. No part of the public interface: it changes without notice.
 
 pub use crate::codec::private::*;
-#[cfg(target_os = "linux")]
 pub use crate::service::private::*;

@@ -217,3 +217,30 @@ impl Floor {
         living
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Halt, Sleeper};
+    use core::time::Duration;
+
+    #[test]
+    fn a_sleeper_is_freed_once_and_only_where_it_has_nothing_to_do() {
+        let sleeper = Sleeper::default();
+        assert!(!sleeper.free());
+        sleeper.lie_down();
+        assert!(sleeper.get_up() && !sleeper.free());
+        sleeper.lie_down();
+        assert!(sleeper.free() && !sleeper.free());
+        assert!(!sleeper.get_up() && sleeper.get_up());
+    }
+
+    #[test]
+    fn whoever_waits_for_the_end_is_told_whether_it_came() {
+        let halt = Halt::new().unwrap();
+        assert!(!halt.wait(Duration::ZERO));
+        std::thread::scope(|scope| {
+            scope.spawn(|| halt.end());
+            assert!(halt.wait(Duration::from_secs(3600)) && halt.wait(Duration::ZERO));
+        });
+    }
+}
