@@ -81,6 +81,12 @@ pub use codec::{DecodeError, EncodeError, WireMessage};
 ///
 /// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;
+/// Makes a trait a service: for a trait `T`, the client `TClient`, the server `TServer`, and of each method `m` the messages
+/// `TMRequest` and `TMReply`.
+///
+/// `name = ".."` is the name that makes the path of the socket, and `crate = path` where this crate is to be found.
+#[cfg(target_os = "linux")]
+pub use netipc_derive::service;
 #[cfg(target_os = "linux")]
 pub use service::{Call, HandlerError, HandlerResult, Reply, View};
 

@@ -6,11 +6,11 @@
 mod check;
 mod condition;
 mod docs;
-mod emit;
+pub(crate) mod emit;
 pub(crate) mod model;
 mod parse;
 mod tidy;
-mod types;
+pub(crate) mod types;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -40,7 +40,7 @@ const NO_LAYOUT: &[(&str, &str)] = &[
 ];
 
 /// What `ty` is; `None` when it was refused.
-pub(super) fn classify(ty: &Type, errors: &mut Diagnostics) -> Option<Kind> {
+pub(crate) fn classify(ty: &Type, errors: &mut Diagnostics) -> Option<Kind> {
     let refusal = match ty {
         Type::Paren(inner) => return classify(&inner.elem, errors),
         Type::Group(inner) => return classify(&inner.elem, errors),

@@ -103,6 +103,22 @@ macro_rules! __code_cell {
         }
 
         #[automatically_derived]
+        impl $crate::private::Payload for $type {
+            fn bare<'a>(
+                view: <Self as $crate::codec::WireMessage>::View<'a>,
+            ) -> <Self as $crate::private::Cell>::View<'a> {
+                $crate::codec::CodeView::get(view)
+            }
+
+            fn write_part(
+                part: Self,
+                writer: &mut $crate::buf::Writer<'_>,
+            ) -> ::core::result::Result<::core::primitive::usize, $crate::EncodeError> {
+                $crate::private::append_code(part, writer)
+            }
+        }
+
+        #[automatically_derived]
         impl $crate::codec::WireMessage for $type {
             const LAYOUT: $crate::codec::schema::Layout = $crate::private::code_layout::<Self>();
             type View<'a> = $crate::codec::CodeView<Self>;

@@ -5,7 +5,7 @@ use core::fmt;
 use super::WireMessage;
 use super::build::{Core, Output};
 use super::cell::{Cell, store};
-use super::error::{Amplified, DecodeError, Rule};
+use super::error::{Amplified, DecodeError, EncodeError, Rule};
 use super::frame::Frame;
 use super::prove::Prover;
 use super::proven::Place;
@@ -292,6 +292,31 @@ impl<M: Structure> Cell for M {
 
     fn fmt(view: &M::View<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(view, f)
+    }
+}
+
+/// A derived type that is a payload of its own, and can be a field as well: what both forms of it have to do with each
+/// other.
+pub trait Payload: Cell + WireMessage {
+    /// What a getter would hand out.
+    fn bare<'a>(view: <Self as WireMessage>::View<'a>) -> <Self as Cell>::View<'a>;
+
+    /// Writes the whole payload where `writer` stands.
+    ///
+    /// # Errors
+    /// As [`WireMessage::encode_in`].
+    fn write_part(part: Self::Part<'_>, writer: &mut Writer<'_>) -> Result<usize, EncodeError>;
+}
+
+impl<M: Structure> Payload for M {
+    #[inline(always)]
+    fn bare<'a>(view: M::View<'a>) -> M::View<'a> {
+        view
+    }
+
+    #[inline]
+    fn write_part(part: &M, writer: &mut Writer<'_>) -> Result<usize, EncodeError> {
+        part.encode_in(writer)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) mod private {
     pub use super::frame::Frame;
     pub use super::layout::{align_up, largest, lay};
     pub use super::list::{Element, OpenList, Pushed};
-    pub use super::message::{Breach, Builder, Image, Structure, Tolerate, blank, spreads};
+    pub use super::message::{Breach, Builder, Image, Payload, Structure, Tolerate, blank, spreads};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
     pub use super::rule::{Constant, Field, Rule, Text, Version, Zero};

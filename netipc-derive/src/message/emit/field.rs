@@ -20,7 +20,7 @@ pub(super) fn scalar(scalar: Scalar) -> TokenStream {
 }
 
 /// The library's type for a kind: what proves, reads and writes it.
-pub(super) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+pub(crate) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
     let private = &names.private;
     match kind {
         Kind::Scalar(kind) => scalar(*kind),
@@ -47,7 +47,7 @@ pub(super) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
 }
 
 /// What a getter returns.
-pub(super) fn view(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+pub(crate) fn view(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
     let Names { krate, private, .. } = names;
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
@@ -73,7 +73,7 @@ pub(super) fn view(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
 }
 
 /// Whether what a getter returns borrows from the payload.
-pub(super) fn borrows(kind: &Kind) -> bool {
+pub(crate) fn borrows(kind: &Kind) -> bool {
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => false,
         Kind::Option(inner, _) => borrows(inner),
@@ -82,7 +82,7 @@ pub(super) fn borrows(kind: &Kind) -> bool {
 }
 
 /// What a setter takes.
-pub(super) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+pub(crate) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
         Kind::Utf8 => quote!(&::core::primitive::str),

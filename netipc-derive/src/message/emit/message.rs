@@ -1,7 +1,7 @@
 //! A struct: rules, view, builder.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::Attribute;
 
 use super::Names;
@@ -363,7 +363,21 @@ fn setter(names: &Names, placed: &Placed<'_>) -> TokenStream {
         }
     } else {
         let docs = field::docs(field, &format!("Begins the list `{name}`."));
+        // For clients, which have the whole list.
+        let whole = matches!(field.kind, Kind::List(..)).then(|| {
+            let set = format_ident!("__set_{name}", span = ident.span());
+            quote! {
+                #[doc(hidden)]
+                #[inline]
+                #vis fn #set(&mut self, value: <#cell as #private::Cell>::Part<'_>) {
+                    self.0.set::<#cell, { #at }, #index>(value);
+                }
+            }
+        });
         quote! {
+            #whole
+
+
             #docs
             #[doc = ""]
             #[doc = "Room for `at_most` entries is kept; what is not used is given back."]

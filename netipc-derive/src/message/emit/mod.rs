@@ -4,7 +4,7 @@
 //! everything by absolute path, holds no unsafe code, and stands in a `const _` block wherever it has no public name.
 
 mod code;
-mod field;
+pub(crate) mod field;
 mod inherent;
 mod layout;
 mod message;
@@ -22,7 +22,7 @@ use super::model::{Body, Message};
 pub(crate) use stub::stub;
 
 /// The names that all of an item's code shares.
-struct Names {
+pub(crate) struct Names {
     krate: Path,
     /// The module of the library that generated code may name.
     private: TokenStream,
@@ -36,15 +36,19 @@ struct Names {
 
 impl Names {
     fn new(message: &Message) -> Self {
-        let krate = &message.krate;
-        let text = message.ident.unraw().to_string();
+        Self::of(&message.krate, &message.vis, &message.ident)
+    }
+
+    /// Those of the item `ident`.
+    pub(crate) fn of(krate: &Path, vis: &Visibility, ident: &Ident) -> Self {
+        let text = ident.unraw().to_string();
         Self {
             krate: krate.clone(),
             private: quote!(#krate::private),
-            vis: message.vis.clone(),
-            message: message.ident.clone(),
-            view: format_ident!("{text}View", span = message.ident.span()),
-            builder: format_ident!("{text}Builder", span = message.ident.span()),
+            vis: vis.clone(),
+            message: ident.clone(),
+            view: format_ident!("{text}View", span = ident.span()),
+            builder: format_ident!("{text}Builder", span = ident.span()),
             text,
         }
     }

@@ -1,0 +1,145 @@
+//! The words of `#[netipc::service(..)]` and `#[method(..)]`.
+//!
+//! Owns how they are spelt; what is unknown, repeated or misspelt is refused here.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parse_quote};
+
+use crate::diagnostics::Diagnostics;
+
+/// Whether it is an attribute of ours.
+pub(super) fn is_method(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("method")
+}
+
+/// `key = value`
+struct Word {
+    key: Ident,
+    value: Option<Expr>,
+}
+
+fn words(tokens: TokenStream, usage: &str, errors: &mut Diagnostics) -> Vec<Word> {
+    let word = |input: ParseStream<'_>| {
+        let key = input.call(Ident::parse_any)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            Some(input.parse()?)
+        } else {
+            None
+        };
+        Ok(Word { key, value })
+    };
+    let list = |input: ParseStream<'_>| Punctuated::<Word, Token![,]>::parse_terminated_with(input, word);
+    match list.parse2(tokens) {
+        Ok(words) => words.into_iter().collect(),
+        Err(error) => {
+            errors.error_at(error.span(), format!("write `{usage}`"));
+            Vec::new()
+        }
+    }
+}
+
+/// Reports the words that are unknown, or there a second time; hands over the others.
+fn each(
+    words: Vec<Word>,
+    known: &[&str],
+    on: &str,
+    errors: &mut Diagnostics,
+    mut take: impl FnMut(Word, &mut Diagnostics),
+) {
+    let mut seen: Vec<Ident> = Vec::new();
+    for word in words {
+        let key = &word.key;
+        if !known.iter().any(|known| key == known) {
+            let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
+            errors.error(key, format!("unknown attribute `{key}`; {on} takes {}", known.join(", ")));
+        } else if seen.contains(key) {
+            errors.error(key, format!("`{key}` is repeated; keep one of the two"));
+        } else {
+            seen.push(key.clone());
+            take(word, errors);
+        }
+    }
+}
+
+fn misspelt(word: &Word, usage: &str, errors: &mut Diagnostics) {
+    let message = format!("write `{usage}`");
+    match &word.value {
+        Some(value) => errors.error(value, message),
+        None => errors.error(&word.key, message),
+    }
+}
+
+/// What stands on the trait.
+pub(super) struct OfTrait {
+    pub(super) name: Option<LitStr>,
+    pub(super) krate: Path,
+}
+
+/// Reads what stands in `#[netipc::service(..)]`.
+pub(super) fn of_trait(tokens: TokenStream, errors: &mut Diagnostics) -> OfTrait {
+    let mut read = OfTrait { name: None, krate: parse_quote!(::netipc) };
+    let mut named = false;
+    let words = words(tokens, "name = \"..\", crate = path::to::netipc", errors);
+    each(words, &["name", "crate"], "a service", errors, |word, errors| {
+        if word.key == "name" {
+            named = true;
+        }
+        match &word.value {
+            Some(Expr::Lit(ExprLit { lit: Lit::Str(name), .. })) if word.key == "name" => {
+                read.name = Some(name.clone())
+            }
+            Some(Expr::Path(path)) if word.key == "crate" && path.qself.is_none() => read.krate = path.path.clone(),
+            _ if word.key == "name" => misspelt(&word, "name = \"thermometer\"", errors),
+            _ => misspelt(&word, "crate = path::to::netipc", errors),
+        }
+    });
+    if !named {
+        let message = "a service needs a name, which makes the path of its socket: `name = \"..\"`";
+        errors.error_at(Span::call_site(), message);
+    }
+    read
+}
+
+/// What stands on a method.
+pub(super) struct OfMethod {
+    /// Whether a code was given, readable or not.
+    pub(super) coded: bool,
+    pub(super) code: Option<(u16, Span)>,
+    pub(super) idempotent: bool,
+}
+
+/// Reads the `#[method(..)]` among `attributes`.
+pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> OfMethod {
+    let mut read = OfMethod { coded: false, code: None, idempotent: true };
+    let mut all = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| is_method(attribute)) {
+        match attribute.meta.require_list() {
+            Ok(list) => all.extend(words(list.tokens.clone(), "code = 1, idempotent = false", errors)),
+            Err(_) => errors.error(attribute, "write `#[method(code = 1)]`"),
+        }
+    }
+    each(all, &["code", "idempotent"], "a method", errors, |word, errors| {
+        if word.key == "code" {
+            read.coded = true;
+        }
+        match &word.value {
+            Some(value @ Expr::Lit(ExprLit { lit: Lit::Int(lit), .. })) if word.key == "code" => {
+                match lit.base10_parse::<u16>() {
+                    Ok(code) if code > 0 => read.code = Some((code, lit.span())),
+                    _ => errors.error(value, format!("{} is no code; codes are 1 to 65535", value.to_token_stream())),
+                }
+            }
+            Some(Expr::Lit(ExprLit { lit: Lit::Bool(lit), .. })) if word.key == "idempotent" => {
+                read.idempotent = lit.value
+            }
+            _ if word.key == "code" => misspelt(&word, "code = 1", errors),
+            _ => misspelt(&word, "idempotent = false", errors),
+        }
+    });
+    read
+}
