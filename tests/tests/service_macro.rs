@@ -5,10 +5,9 @@
 
 use std::ffi::CStr;
 
-use netipc::buf::Writer;
 use netipc::client::Stub;
-use netipc::service::{Dispatch, Failure};
-use netipc::{HandlerResult, Reply, View, WireMessage};
+use netipc::{CallError, HandlerResult, Reply, View, WireMessage};
+use netipc_tests::processes::RunDir;
 
 /// A reading.
 #[derive(Debug, Clone, PartialEq, WireMessage)]
@@ -72,7 +71,7 @@ struct Lab;
 impl Everything for Lab {
     fn nothing(&self) {}
     fn scalars(&self, cx: &netipc::Call<'_>, first: u32, last: u32) -> f64 {
-        assert_eq!(cx.session_id(), 0);
+        assert_eq!(cx.session_id(), 1);
         f64::from(first + last) / 2.0
     }
     fn nasty(
@@ -125,15 +124,6 @@ fn codes_count_from_one_and_follow_their_attribute() {
 }
 
 #[test]
-fn a_method_that_is_not_there_is_unsupported() {
-    let server = EverythingServer::new(Lab);
-    let mut buffer = [0; 64];
-    // A local call has the code 0, which no method can have.
-    let outcome = server.dispatcher().dispatch(&netipc::Call::local(), &[], &mut Writer::new(&mut buffer));
-    assert!(matches!(outcome, Err(Failure::Unsupported(_))), "{outcome:?}");
-}
-
-#[test]
 fn a_trait_can_still_be_called_and_be_an_object() {
     let lab: &dyn Everything = &Lab;
     assert_eq!(lab.bodied(), 7);
@@ -141,12 +131,23 @@ fn a_trait_can_still_be_called_and_be_an_object() {
 }
 
 #[test]
-fn the_client_takes_borrowed_parts() {
-    let mut client = EverythingClient::new("/nowhere");
-    assert!(client.lists(&["a".to_owned()], &[roof()], &[Fault::Unknown], Some(1)).is_err());
-    assert!(client.borrowed(&roof()).is_err());
-    assert!(client.owned(&roof()).is_err());
-    assert!(client.code(Fault::Unknown).is_err());
-    assert!(client.nasty("v", b"r", c"w", 1, true, 2, [3, 4]).is_err());
-    assert!(matches!(client.read("roof"), Err(netipc::CallError::Disconnected)));
+fn every_kind_of_parameter_and_return_goes_there_and_back() {
+    let run_dir = RunDir::new();
+    let _server = EverythingServer::new(Lab).bind(run_dir.path()).unwrap().spawn().unwrap();
+    let mut client = EverythingClient::connect(run_dir.path()).unwrap();
+    client.nothing().unwrap();
+    assert_eq!(client.scalars(1, 2).unwrap(), 1.5);
+    assert_eq!(client.nasty("v", b"r", c"w", 1, true, 2, [3, 4]).unwrap(), "v [114] \"w\" 1 true 2 [3, 4]");
+    assert_eq!(client.borrowed(&roof()).unwrap().to_owned(), roof());
+    client.owned(&roof()).unwrap();
+    let cold = Reading { celsius: -1.0, ..roof() };
+    assert_eq!(client.owned(&cold).map(drop), Err(CallError::Application(Fault::Unknown)));
+    assert_eq!(client.code(Fault::Unknown).unwrap(), Fault::Unknown);
+    let lists = client.lists(&["a".to_owned()], &[roof(), cold.clone()], &[Fault::Unknown], Some(1)).unwrap();
+    assert!(lists.map(|reading| reading.to_owned()).eq([roof(), cold]));
+    let placed = client.place("cellar", &roof()).unwrap();
+    assert_eq!((placed.sensor(), placed.celsius()), ("cellar", 21.5));
+    assert_eq!(client.read("roof").unwrap().to_owned(), roof());
+    assert_eq!(client.read("cellar").map(drop), Err(CallError::Application(Fault::Unknown)));
+    assert_eq!(client.bodied().unwrap(), 7);
 }

@@ -338,14 +338,14 @@ impl<M: Structure> WireMessage for M {
     }
 
     #[inline]
-    fn encode(&self, buffer: &mut [u8]) -> Result<usize, super::EncodeError> {
+    fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         let mut frame = Frame::root(buffer);
         self.fill(&mut frame);
         frame.finish()
     }
 
     #[inline]
-    fn encode_in(&self, writer: &mut Writer<'_>) -> Result<usize, super::EncodeError> {
+    fn encode_in(&self, writer: &mut Writer<'_>) -> Result<usize, EncodeError> {
         super::draft::write(self, writer)
     }
 
