@@ -91,7 +91,7 @@ pub(super) fn of_trait(tokens: TokenStream, errors: &mut Diagnostics) -> OfTrait
         }
         match &word.value {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(name), .. })) if word.key == "name" => {
-                read.name = Some(name.clone())
+                read.name = Some(name.clone());
             }
             Some(Expr::Path(path)) if word.key == "crate" && path.qself.is_none() => read.krate = path.path.clone(),
             _ if word.key == "name" => misspelt(&word, "name = \"thermometer\"", errors),
@@ -135,7 +135,7 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
                 }
             }
             Some(Expr::Lit(ExprLit { lit: Lit::Bool(lit), .. })) if word.key == "idempotent" => {
-                read.idempotent = lit.value
+                read.idempotent = lit.value;
             }
             _ if word.key == "code" => misspelt(&word, "code = 1", errors),
             _ => misspelt(&word, "idempotent = false", errors),

@@ -90,7 +90,7 @@ pub(super) enum Returns {
     Nothing,
     Value(Part),
     /// `Result<T, E>`; no `T` for `()`.
-    Outcome(Option<Part>, Part),
+    Outcome(Option<Part>, Box<Part>),
     /// `Reply<'_, M>` as the last parameter.
     InPlace(Type),
 }

@@ -284,7 +284,7 @@ fn returns(sig: &Signature, reply: Option<Type>, errors: &mut Diagnostics) -> Re
         Some([value, error]) => {
             let value = if is_unit(value) { Some(None) } else { part(value, errors).map(Some) };
             let error = part(error, errors);
-            value.zip(error).map_or(Returns::Nothing, |(value, error)| Returns::Outcome(value, error))
+            value.zip(error).map_or(Returns::Nothing, |(value, error)| Returns::Outcome(value, Box::new(error)))
         }
         _ => {
             errors.error(ty, "a macro cannot see the error behind this name; write `Result<T, E>` with both types");

@@ -1,0 +1,94 @@
+//! Model to tokens: what stands beside the trait.
+//!
+//! Owns the shape of the whole, and the names that its parts share. Locals begin with `__`, so that parameters may be
+//! called anything else.
+
+mod call;
+mod client;
+mod serve;
+mod server;
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use super::model::{Method, Service};
+use super::payload;
+use crate::message::emit::Names;
+pub(in crate::service) use client::client;
+use server::server;
+
+/// Everything beside a trait that passed the checks.
+pub(super) fn emit(service: &Service) -> TokenStream {
+    let krate = &service.krate;
+    let messages = service.methods.iter().map(|method| payload::emit(service, method));
+    let consts = service.methods.iter().enumerate().map(|(index, method)| {
+        let (ident, cfgs, name) = (constant(index), &method.cfgs, method.ident.unraw().to_string());
+        let code = Literal::u16_suffixed(method.code.unwrap_or_default());
+        let once = (!method.idempotent).then(|| quote!(.at_most_once()));
+        quote! {
+            #(#cfgs)*
+            const #ident: #krate::service::MethodInfo = #krate::service::MethodInfo::new(#name, #code) #once;
+        }
+    });
+    let listed = service.methods.iter().enumerate().map(|(index, method)| {
+        let (ident, cfgs) = (constant(index), &method.cfgs);
+        quote!(#(#cfgs)* #ident)
+    });
+    let name = &service.name;
+    let methods = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.emit(index));
+    let docs = format!("Calls the methods of [`{}`] in another process.", service.ident.unraw());
+    let client_ident = service.named("Client");
+    let constants = quote! {
+        #(#consts)*
+        const __SERVICE: #krate::service::Service = #krate::service::Service::new(#name, &[#(#listed),*]);
+    };
+    let client = client(service, &docs.to_token_stream(), &quote!(#(#methods)*), &quote!(&__SERVICE), &constants);
+    let server = server(service, &quote!(<#client_ident as #krate::client::Stub>::SERVICE));
+    let (vis, ident) = (&service.vis, service.named("Server"));
+    let docs = format!("Serves a [`{}`] to other processes.", service.ident.unraw());
+    quote! {
+        #(#messages)*
+
+        #[doc = #docs]
+        #[derive(::core::fmt::Debug)]
+        #[allow(dead_code, clippy::exhaustive_structs)]
+        #vis struct #ident;
+
+        #client
+
+        const _: () = {
+            #server
+        };
+    }
+}
+
+fn constant(index: usize) -> Ident {
+    format_ident!("__METHOD_{index}")
+}
+
+/// The code of one method, at both ends.
+struct Calls<'m> {
+    service: &'m Service,
+    method: &'m Method,
+}
+
+impl Calls<'_> {
+    fn names(&self) -> Names {
+        Names::of(&self.service.krate, &self.service.vis, &self.service.ident)
+    }
+
+    fn private(&self) -> TokenStream {
+        let krate = &self.service.krate;
+        quote!(#krate::private)
+    }
+
+    fn request(&self) -> Ident {
+        self.service.message(self.method, "Request")
+    }
+
+    fn reply(&self) -> Ident {
+        self.service.message(self.method, "Reply")
+    }
+}

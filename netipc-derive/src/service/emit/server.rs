@@ -1,0 +1,46 @@
+//! The server's constructor, and what turns requests into calls of the trait.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::Calls;
+use crate::service::model::Service;
+
+/// All of the server.
+pub(super) fn server(service: &Service, description: &TokenStream) -> TokenStream {
+    let (krate, vis, ident, server) = (&service.krate, &service.vis, &service.ident, service.named("Server"));
+    let arms = service.methods.iter().map(|method| Calls { service, method }.serve());
+    let handler = quote!(#ident + ::core::marker::Send + ::core::marker::Sync + 'static);
+    quote! {
+        struct __Dispatcher<__H>(__H);
+
+        #[automatically_derived]
+        impl<__H: #handler> #krate::service::Dispatch for __Dispatcher<__H> {
+            fn service(&self) -> &'static #krate::service::Service {
+                #description
+            }
+
+            #[allow(unused_variables)]
+            fn dispatch(
+                &self,
+                __call: &#krate::Call<'_>,
+                __request: &[::core::primitive::u8],
+                __reply: &mut #krate::buf::Writer<'_>,
+            ) -> ::core::result::Result<(), #krate::service::Failure> {
+                match #krate::Call::method(__call).code() {
+                    #(#arms)*
+                    _ => ::core::result::Result::Err(#krate::service::Failure::Unsupported(#krate::Call::method(__call))),
+                }
+            }
+        }
+
+        #[allow(dead_code, clippy::new_ret_no_self)]
+        impl #server {
+            #[doc = "A server that has `handler` answer; it is not bound to anything yet."]
+            #[must_use]
+            #vis fn new(handler: impl #handler) -> #krate::server::Server {
+                #krate::server::Server::new(__Dispatcher(handler))
+            }
+        }
+    }
+}
