@@ -36,12 +36,14 @@
 //! # }
 //! ```
 //!
+//! On Linux, a trait is declared once, as a service, and `#[netipc::service]` makes its client and its server; the guide
+//! shows what a method may take and give.
+//!
 //! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
 //! guide shows every attribute.
 //!
-//! On Linux, `server` serves a declared service, and `session` carries payloads between processes, whatever they mean;
-//! `proto` has the rules of that conversation as machines without I/O, for transports of one's own, and [`wire`] the
-//! envelope that payloads travel in.
+//! Below services, `session` carries payloads between processes, whatever they mean; `proto` has the rules of that
+//! conversation as machines without I/O, for transports of one's own, and [`wire`] the envelope that payloads travel in.
 
 // Generated code names the crate; inside it, this is how.
 extern crate self as netipc;
@@ -81,10 +83,49 @@ pub use codec::{DecodeError, EncodeError, WireMessage};
 ///
 /// The guide (docs/guide.md) shows every attribute; docs/protocol.md, section 5, the layouts.
 pub use netipc_derive::WireMessage;
-/// Makes a trait a service: for a trait `T`, the client `TClient`, the server `TServer`, and of each method `m` the messages
-/// `TMRequest` and `TMReply`.
+/// Makes a trait a service: its client, its server and its messages.
 ///
-/// `name = ".."` is the name that makes the path of the socket, and `crate = path` where this crate is to be found.
+/// The trait stays as it is written. Beside a trait `T` there are then
+///
+/// | | |
+/// |---|---|
+/// | `TServer` | `TServer::new(handler)` is a [`Server`](server::Server), to be set up and bound |
+/// | `TClient` | a function for each method, and a client's life: `connect`, `refresh`, `status` and so on |
+/// | `TMRequest`, `TMReply` | the messages of the method `m` |
+///
+/// ```
+/// #[netipc::service(name = "sums")]
+/// pub trait Sums {
+///     /// The mean of some numbers.
+///     fn mean(&self, of: Vec<f64>) -> f64;
+/// }
+///
+/// struct Exact;
+///
+/// impl Sums for Exact {
+///     fn mean(&self, of: Vec<f64>) -> f64 {
+///         of.iter().sum::<f64>() / of.len() as f64
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let run_dir = std::env::temp_dir().join(format!("netipc-doc-service-{}", std::process::id()));
+/// # std::fs::create_dir_all(&run_dir)?;
+/// let server = SumsServer::new(Exact).bind(&run_dir)?.spawn()?;
+/// let mut client = SumsClient::connect(&run_dir)?;
+/// assert_eq!(client.mean(&[1.0, 2.5])?, 1.75);
+/// # server.shutdown(std::time::Duration::from_secs(60))?;
+/// # std::fs::remove_dir(&run_dir)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// On the trait: `name = ".."`, which makes the path of the socket, and `crate = path`, where this crate is to be found if not
+/// at `::netipc`. On a method: `#[method(code = 7)]`, its code on the wire, counted from 1 in the order of the methods unless
+/// given, and `#[method(idempotent = false)]`, so that a client never sends it twice. A method's `cfg` attributes go
+/// along to all that is made for it, and its documentation to the client's function.
+///
+/// The guide (docs/guide.md) says what a method may take and return.
 #[cfg(target_os = "linux")]
 pub use netipc_derive::service;
 #[cfg(target_os = "linux")]
