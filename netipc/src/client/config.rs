@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::session::{ClientConfig, Wait};
 use crate::wire::{AuthToken, Profiles};
 
-/// How long a call may take unless it is said (docs/protocol.md, section 6.3).
+/// How long a call may take unless it is said (docs/protocol.md, section 6).
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a client of the stub `S` connects and calls; made by `config()` of the stub.

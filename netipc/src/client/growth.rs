@@ -1,4 +1,4 @@
-//! Limits that grow with what is asked (docs/protocol.md, section 6.2).
+//! Limits that grow with what is asked (docs/protocol.md, section 6).
 //!
 //! Owns the arithmetic: powers of two, within the ceilings, never below what there was.
 

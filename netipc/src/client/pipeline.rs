@@ -29,8 +29,8 @@ use crate::wire::Header;
 
 /// Several calls under way at once: what the pipeline of a stub is made of.
 ///
-/// 4,096 calls at most wait for their answers, or to be taken. A ticket that is dropped holds its place until the pipeline
-/// is dropped, which leaves the client as usable as before: answers that come later are passed over.
+/// 4,096 calls at most wait for their answers, or to be taken. A ticket that is dropped holds its place until the client's
+/// next pipeline. A pipeline that is dropped leaves the client as usable as before: answers that come later are passed over.
 #[derive(Debug)]
 pub struct Pipeline<'c> {
     client: &'c mut Client,
@@ -53,15 +53,9 @@ impl Client {
     /// Several calls before the first answer; see [`Pipeline`].
     #[must_use]
     pub fn pipeline(&mut self) -> Pipeline<'_> {
-        // The one before may have been forgotten instead of dropped.
+        // What the one before left: nothing has to happen at its end, so that it need not be dropped by hand.
         self.pending.clear();
         Pipeline { client: self }
-    }
-}
-
-impl Drop for Pipeline<'_> {
-    fn drop(&mut self) {
-        self.client.pending.clear();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::service::MethodInfo;
 use crate::session::{BuildError, ClientSession, Error, Limit, LimitExceeded, Terms};
 use crate::wire::{Header, Status};
 
-/// How often limits grow for one call (docs/protocol.md, section 6.2).
+/// How often limits grow for one call (docs/protocol.md, section 6).
 const GROWTHS: u32 = 8;
 
 /// Between two attempts to have a busy server take a request.
