@@ -32,6 +32,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A number that nobody else in this process has got from here.
+pub(crate) fn unique() -> u64 {
+    // The machine's: no model counts so far.
+    use mapped::AtomicU64 as Count;
+    static NEXT: Count = Count::new(1);
+    // Relaxed: nothing but the number itself depends on it.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An atomic word of the machine's or of a model's.
 pub(crate) trait Word<T> {
     fn load(&self, order: Ordering) -> T;

@@ -249,6 +249,27 @@ impl RawServer {
         Raw::new(accept_with(&self.0, SocketFlags::CLOEXEC).expect("a client"))
     }
 
+    /// The next client, who is granted what it proposes but for the largest response payload.
+    ///
+    /// # Panics
+    /// Where there is none, or it says no hello.
+    #[must_use]
+    pub fn admit(&self, response_payload: u32) -> Raw {
+        let raw = self.accept();
+        let packet = raw.receive().expect("a hello");
+        let hello = Hello::parse(&packet[32..]).expect("a hello");
+        let ack = HelloAck {
+            request_payload: hello.max_request_payload,
+            request_items: hello.max_request_items,
+            response_items: hello.max_request_items,
+            packet_size: hello.packet_size,
+            response_payload,
+            ..good_ack()
+        };
+        raw.send(&ack_packet(&ack)).expect("the client is there");
+        raw
+    }
+
     /// Whether a client has connected that was not accepted yet.
     ///
     /// # Panics

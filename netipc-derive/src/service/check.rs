@@ -1,12 +1,17 @@
 //! The rules between what was read: codes, and names that generated code has already.
 
+use syn::Ident;
 use syn::ext::IdentExt;
 
 use super::model::{Method, Payload, Service};
 use crate::diagnostics::Diagnostics;
 
 /// What every client has as its own.
-const OF_CLIENTS: &[&str] = &["new", "connect", "config", "refresh", "ready", "status", "abort_handle", "pipeline"];
+const OF_CLIENTS: &[&str] =
+    &["new", "connect", "config", "refresh", "ready", "status", "abort_handle", "pipeline", "within"];
+
+/// What every pipeline has besides.
+const OF_PIPELINES: &[&str] = &["take"];
 
 /// Names that a field of a request cannot have, and whose they are.
 const OF_MESSAGES: &[(&str, &str)] =
@@ -51,11 +56,14 @@ fn codes(methods: &[Method], errors: &mut Diagnostics) {
 fn clashes(service: &Service, method: &Method, earlier: &[Method], errors: &mut Diagnostics) {
     let name = method.ident.unraw().to_string();
     let client = service.named("Client");
-    let taken = |errors: &mut Diagnostics| {
-        errors.error(&method.ident, format!("`{name}` conflicts with generated `{client}::{name}`; rename the method"));
+    let taken = |owner: &Ident, errors: &mut Diagnostics| {
+        errors.error(&method.ident, format!("`{name}` conflicts with generated `{owner}::{name}`; rename the method"));
     };
     if OF_CLIENTS.contains(&name.as_str()) {
-        return taken(errors);
+        return taken(&client, errors);
+    }
+    if OF_PIPELINES.contains(&name.as_str()) {
+        return taken(&service.named("Pipeline"), errors);
     }
     if name.starts_with("__") {
         let message = format!("`{name}` conflicts with generated names, which begin with `__`; rename the method");

@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::session::{ClientConfig, Wait};
 use crate::wire::{AuthToken, Profiles};
 
-/// How long a call may take unless it is said (docs/protocol.md, section 6.3).
+/// How long a call may take unless it is said (docs/protocol.md, section 6).
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a client of the stub `S` connects and calls; made by `config()` of the stub.
@@ -80,7 +80,8 @@ impl<S: Stub> Config<S> {
         Self { session: self.session.wait(wait), ..self }
     }
 
-    /// How long a call may take, whatever it takes: connecting anew, every packet and every repetition.
+    /// How long a call may take, whatever it takes: connecting anew, every packet and every repetition. 30 seconds unless set;
+    /// `within` of a client sets another time for its next call.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -96,6 +97,18 @@ impl<S: Stub> Config<S> {
     #[must_use]
     pub fn max_response_payload(self, bytes: u32) -> Self {
         Self { growth: self.growth.with_response(bytes), ..self }
+    }
+
+    /// The most items of a batch. They do not grow.
+    #[must_use]
+    pub fn max_batch_items(self, items: u32) -> Self {
+        Self { growth: self.growth.with_items(items), ..self }
+    }
+
+    /// How far the most items of a batch may grow; 65,536 by default, and 1,024 to begin with.
+    #[must_use]
+    pub fn batch_items_ceiling(self, items: u32) -> Self {
+        Self { growth: self.growth.with_items_ceiling(items), ..self }
     }
 
     /// How far the limit of request payloads may grow, in bytes; 1 MiB by default.

@@ -10,7 +10,13 @@ mod call;
 mod config;
 mod error;
 mod growth;
+mod many;
+mod method;
+mod pending;
+mod pipeline;
+mod requests;
 mod state;
+mod trouble;
 
 use core::fmt;
 use core::time::Duration;
@@ -18,12 +24,18 @@ use core::time::Duration;
 pub use config::Config;
 pub use error::CallError;
 use growth::Growth;
+pub use many::Replies;
+pub use method::TypedMethod;
+use pending::Pending;
+pub use pipeline::{Pipeline, Ticket};
+use requests::Requests;
 use state::Event;
 pub use state::State;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
 use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, SessionStatus};
+use crate::sync;
 use crate::wire::Status as WireStatus;
 
 /// What generated clients are.
@@ -75,9 +87,15 @@ pub struct Client {
     config: ClientConfig,
     abort: Abort,
     timeout: Duration,
+    /// That of the next call, where it is another.
+    next_timeout: Option<Duration>,
     growth: Growth,
     session: Option<ClientSession>,
     life: Life,
+    /// Where batches are put together.
+    requests: Requests,
+    /// The calls of a pipeline.
+    pending: Pending,
 }
 
 impl fmt::Debug for Client {
@@ -144,7 +162,9 @@ impl Client {
     fn new(endpoint: Result<Endpoint, EndpointError>, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
-        Self { endpoint, config, abort, timeout, growth, session: None, life: Life::new() }
+        let pending = Pending::new(sync::unique());
+        let (requests, life) = (Requests::default(), Life::new());
+        Self { endpoint, config, abort, timeout, next_timeout: None, growth, session: None, life, requests, pending }
     }
 
     /// Connects, if there is no connection or the server has closed it, within the timeout of a call.
@@ -159,7 +179,8 @@ impl Client {
             return Ok(Refresh { before, after: before, reconnected: false });
         }
         self.life.on(Event::Lost);
-        let connected = self.connect(Deadline::after(self.timeout));
+        let deadline = self.deadline();
+        let connected = self.connect(deadline);
         connected.map_err(|error| self.life.note(error))?;
         Ok(Refresh { before, after: self.life.state, reconnected: true })
     }
@@ -179,6 +200,26 @@ impl Client {
         Status { state, session, connections, answered, failed, repeated, grown, last_error }
     }
 
+    /// Gives the next call this time instead of the one that was configured, and no other: a call, a batch, a call of a
+    /// pipeline, or a `refresh` that connects.
+    pub fn within(&mut self, timeout: Duration) -> &mut Self {
+        self.next_timeout = Some(timeout);
+        self
+    }
+
+    /// When a call gives up that is made now.
+    #[inline]
+    fn deadline(&mut self) -> Deadline {
+        Deadline::after(self.next_timeout.take().unwrap_or(self.timeout))
+    }
+
+    /// Waits before it connects anew, because of `error`.
+    fn pause(&self, pause: Duration, deadline: Deadline, error: &Error) -> Result<(), CallError> {
+        let attempt = self.abort.attempt().map_err(|_| CallError::Aborted)?;
+        attempt.sleep(deadline.left().map_or(pause, |left| left.min(pause))).map_err(|_| CallError::Aborted)?;
+        if deadline.has_passed() { Err(CallError::Lost(error.clone())) } else { Ok(()) }
+    }
+
     /// What frees a call that waits, from any thread, at once. The connection ends with it, and so does every later attempt
     /// to make one until [`Abort::reset`].
     #[must_use]
@@ -194,6 +235,7 @@ impl Client {
         loop {
             let (request, response) = self.growth.proposed();
             let config = self.config.clone().max_request_payload(request).max_response_payload(response);
+            let config = config.max_request_items(self.growth.proposed_items());
             match config.connect(endpoint, deadline) {
                 Ok(session) => {
                     self.life.end = Some(session.abort_handle());

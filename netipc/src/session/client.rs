@@ -170,6 +170,12 @@ impl ClientSession {
         self.responses.receiver.last(header)
     }
 
+    /// Whether the connection has ended and the request that was sent last is known never to have been read. Nothing is
+    /// known of it where this is false.
+    pub(crate) fn was_left_unread(&self) -> bool {
+        self.requests.sender.shared().wire.was_left_unread()
+    }
+
     /// Whether the server has closed its end, as far as the kernel knows.
     pub(crate) fn has_hung_up(&self) -> bool {
         self.requests.sender.shared().wire.has_hung_up()

@@ -148,6 +148,11 @@ pub(crate) trait Wire: Debug + Send + Sync + AsFd + Interrupt {
     /// Whether the peer has closed its end, or this one was shut down.
     fn has_hung_up(&self) -> bool;
 
+    /// Whether it is known that the peer never read the last packet that was sent to it, and has closed its end.
+    fn was_left_unread(&self) -> bool {
+        false
+    }
+
     /// Who is at the other end.
     fn peer(&self) -> Peer;
 }

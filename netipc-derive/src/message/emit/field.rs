@@ -83,19 +83,24 @@ pub(crate) fn borrows(kind: &Kind) -> bool {
 
 /// What a setter takes.
 pub(crate) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    part_for(names, kind, ty, &quote!('_))
+}
+
+/// The same, where its lifetime needs a name.
+pub(crate) fn part_for(names: &Names, kind: &Kind, ty: &Type, lifetime: &TokenStream) -> TokenStream {
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
-        Kind::Utf8 => quote!(&::core::primitive::str),
-        Kind::CStr => quote!(&::core::ffi::CStr),
-        Kind::Bytes { .. } => quote!(&[::core::primitive::u8]),
+        Kind::Utf8 => quote!(&#lifetime ::core::primitive::str),
+        Kind::CStr => quote!(&#lifetime ::core::ffi::CStr),
+        Kind::Bytes { .. } => quote!(&#lifetime [::core::primitive::u8]),
         Kind::Option(inner, ty) => {
-            let inner = part(names, inner, ty);
+            let inner = part_for(names, inner, ty, lifetime);
             quote!(::core::option::Option<#inner>)
         }
         _ => {
             let private = &names.private;
             let cell = cell(names, kind, ty);
-            quote!(<#cell as #private::Cell>::Part<'_>)
+            quote!(<#cell as #private::Cell>::Part<#lifetime>)
         }
     }
 }

@@ -81,12 +81,12 @@ impl Calls<'_> {
     }
 
     /// What a client gives for a parameter.
-    fn taken(&self, param: &Param) -> TokenStream {
+    pub(super) fn taken(&self, param: &Param) -> TokenStream {
         field::part(&self.names(), &param.kind, &param.ty)
     }
 
     /// What a client is handed, and whether it borrows from the client.
-    fn view(&self) -> (TokenStream, bool) {
+    pub(super) fn view(&self) -> (TokenStream, bool) {
         let (krate, names) = (&self.service.krate, self.names());
         let of = |part: &Part| (field::view(&names, &part.kind, &part.ty), field::borrows(&part.kind));
         match &self.method.returns {
@@ -97,7 +97,7 @@ impl Calls<'_> {
     }
 
     /// Writes the request where `__writer` stands.
-    fn fill(&self) -> TokenStream {
+    pub(super) fn fill(&self) -> TokenStream {
         let (krate, private, request) = (&self.service.krate, self.private(), self.request());
         let done = |written: TokenStream| quote!(::core::result::Result::map(#written, ::core::mem::drop));
         if let (Payload::Itself(ty), [param]) = (self.method.request(), self.method.params.as_slice()) {

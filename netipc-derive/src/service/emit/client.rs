@@ -77,6 +77,12 @@ pub(in crate::service) fn client(
                     #client_of::status(&self.0)
                 }
 
+                #[doc = "Gives the next call this time, instead of the one that was configured."]
+                #vis fn within(&mut self, timeout: ::core::time::Duration) -> &mut Self {
+                    #client_of::within(&mut self.0, timeout);
+                    self
+                }
+
                 #[doc = "Frees a blocked call at once, from any thread."]
                 #[must_use]
                 #vis fn abort_handle(&self) -> #krate::session::Abort {
