@@ -23,7 +23,8 @@ pub use state::State;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
-use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, SessionStatus};
+use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Nearby, SessionStatus};
+use crate::sync::Arc;
 use crate::wire::Status as WireStatus;
 
 /// What generated clients are.
@@ -69,9 +70,18 @@ pub struct Status {
     pub last_error: Option<CallError>,
 }
 
+/// Where a client's server is.
+#[derive(Debug)]
+enum Place {
+    /// At a socket, if there can be such a one.
+    Endpoint(Result<Endpoint, EndpointError>),
+    /// In this process.
+    Nearby(Arc<dyn Nearby>),
+}
+
 /// A client of any service: what stubs are made of.
 pub struct Client {
-    endpoint: Result<Endpoint, EndpointError>,
+    place: Place,
     config: ClientConfig,
     abort: Abort,
     timeout: Duration,
@@ -82,10 +92,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("endpoint", &self.endpoint)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("place", &self.place).field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -141,10 +148,10 @@ impl Life {
 }
 
 impl Client {
-    fn new(endpoint: Result<Endpoint, EndpointError>, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
+    fn new(place: Place, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
-        Self { endpoint, config, abort, timeout, growth, session: None, life: Life::new() }
+        Self { place, config, abort, timeout, growth, session: None, life: Life::new() }
     }
 
     /// Connects, if there is no connection or the server has closed it, within the timeout of a call.
@@ -188,13 +195,20 @@ impl Client {
 
     /// Makes a new connection in the place of whatever there is.
     fn connect(&mut self, deadline: Deadline) -> Result<(), CallError> {
-        let endpoint = self.endpoint.as_ref().map_err(|error| CallError::Endpoint(error.clone()))?;
+        if let Place::Endpoint(Err(error)) = &self.place {
+            return Err(error.clone().into());
+        }
         self.session = None;
         self.life.on(Event::Begin);
         loop {
             let (request, response) = self.growth.proposed();
             let config = self.config.clone().max_request_payload(request).max_response_payload(response);
-            match config.connect(endpoint, deadline) {
+            let connected = match &self.place {
+                Place::Endpoint(Ok(endpoint)) => config.connect(endpoint, deadline),
+                Place::Endpoint(Err(error)) => return Err(error.clone().into()),
+                Place::Nearby(server) => server.connect(&config, deadline),
+            };
+            match connected {
                 Ok(session) => {
                     self.life.end = Some(session.abort_handle());
                     self.life.on(Event::Connected);

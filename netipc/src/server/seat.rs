@@ -76,6 +76,11 @@ impl Seat {
         self.who.session_id
     }
 
+    /// Whether its client has hung up.
+    pub(super) fn is_left(&self) -> bool {
+        self.who.lifeline.has_hung_up()
+    }
+
     pub(super) const fn session(&self) -> &ServerSession {
         &self.session
     }
