@@ -2,12 +2,15 @@
 //!
 //! Owns the policy, as two exhaustive matches: what a failure means ([`Trouble`]), and what is done about it.
 
+use core::fmt::Display;
+
 use super::state::Event;
 use super::{CallError, Client, State};
 use crate::buf::Writer;
 use crate::codec::{EncodeError, WireMessage};
 use crate::service::MethodInfo;
 use crate::session::{BuildError, ClientSession, Deadline, Error, Limit, LimitExceeded, Terms};
+use crate::trace::Watch;
 use crate::wire::{Header, Method, Status};
 
 /// How often limits grow for one call (docs/protocol.md, section 6.2).
@@ -39,7 +42,15 @@ impl Client {
         method: &'static MethodInfo,
         mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<R::View<'_>, CallError> {
-        let header = self.exchange(method, &mut fill)?;
+        let (watch, mut sent) = (Watch::of_client(), 0);
+        let exchanged = self.exchange(method, &mut |writer: &mut Writer<'_>| {
+            let filled = fill(writer);
+            sent = writer.len();
+            filled
+        });
+        let answer = exchanged.as_ref().map(Header::payload_len).map_err(|error| error as &dyn Display);
+        watch.called(method.name, method.method.code(), sent, answer);
+        let header = exchanged?;
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
         match R::decode(session.last(&header)) {

@@ -11,6 +11,8 @@ mod config;
 mod error;
 mod growth;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
@@ -25,6 +27,7 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
 use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Nearby, SessionStatus};
 use crate::sync::Arc;
+use crate::trace;
 use crate::wire::Status as WireStatus;
 
 /// What generated clients are.
@@ -79,6 +82,16 @@ enum Place {
     Nearby(Arc<dyn Nearby>),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(Ok(endpoint)) => endpoint.fmt(f),
+            Self::Endpoint(Err(error)) => error.fmt(f),
+            Self::Nearby(_) => f.write_str("this process"),
+        }
+    }
+}
+
 /// A client of any service: what stubs are made of.
 pub struct Client {
     place: Place,
@@ -107,7 +120,7 @@ struct Life {
     grown: u64,
     last_error: Option<CallError>,
     /// What ends the connection that there is.
-    end: Option<Abort>,
+    end: Option<(Abort, trace::Connection)>,
 }
 
 impl Life {
@@ -128,7 +141,7 @@ impl Life {
     fn on(&mut self, event: Event) {
         self.state = self.state.on(event);
         if self.state != State::Ready {
-            if let Some(end) = self.end.take() {
+            if let Some((end, _)) = self.end.take() {
                 end.abort();
             }
         }
@@ -142,6 +155,13 @@ impl Life {
     }
 
     fn note(&mut self, error: CallError) -> CallError {
+        if let CallError::Session(Error::Violation(_))
+        | CallError::Answer(_)
+        | CallError::Mismatch { .. }
+        | CallError::Status(_) = &error
+        {
+            trace::server_broke_a_rule(&error);
+        }
         self.last_error = Some(error.clone());
         error
     }
@@ -210,7 +230,10 @@ impl Client {
             };
             match connected {
                 Ok(session) => {
-                    self.life.end = Some(session.abort_handle());
+                    let (terms, is_another) = (session.terms(), self.life.connections > 0);
+                    let (session_id, profile) = (terms.session_id, terms.profile.bits());
+                    let traced = trace::Connection::begin(is_another, &self.place, session_id, profile);
+                    self.life.end = Some((session.abort_handle(), traced));
                     self.life.on(Event::Connected);
                     self.life.connections += 1;
                     self.session = Some(session);
@@ -218,6 +241,7 @@ impl Client {
                 }
                 Err(Error::Refused(WireStatus::LimitExceeded)) if self.growth.retreat() => {}
                 Err(error) => {
+                    trace::not_connected(&self.place, &error);
                     self.life.on(refused(&error));
                     return Err(match error {
                         Error::TimedOut => CallError::TimedOut,

@@ -117,6 +117,12 @@ impl<S> Server<S> {
         Self { config: set(self.config), ..self }
     }
 
+    /// What turns requests into calls of the handler, for transports of one's own. Whatever else was set is of no use then.
+    #[must_use]
+    pub fn into_dispatch(self) -> Box<dyn Dispatch> {
+        self.dispatch
+    }
+
     /// The threads that serve sessions over sockets, at least one. So many handlers of such sessions run at a time.
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
