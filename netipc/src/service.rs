@@ -107,6 +107,12 @@ impl<'a> Call<'a> {
         Self { peer: Peer::this_process(), session_id, message_id, method, liveness: None }
     }
 
+    /// The same call, of that method: for whoever has a [`Dispatch`] serve requests that came by other ways than a session.
+    #[must_use]
+    pub const fn of(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
     /// The process that asks, by the kernel's word.
     #[must_use]
     pub const fn peer(&self) -> Peer {

@@ -22,3 +22,5 @@ pub mod raw;
 pub mod region;
 pub mod regions;
 pub mod seeds;
+#[cfg(target_os = "linux")]
+pub mod workbench;

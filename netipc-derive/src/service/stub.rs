@@ -10,7 +10,7 @@ use super::model::Service;
 /// A client without methods, and a server that takes anything.
 pub(super) fn stub(service: &Service, item: &ItemTrait) -> TokenStream {
     let (krate, vis) = (&service.krate, &item.vis);
-    let server = service.named("Server");
+    let (client_ident, server) = (service.named("Client"), service.named("Server"));
     let client =
         emit::client(service, &quote!(""), &quote!(), &quote!(&#krate::service::Service::new("", &[])), &quote!());
     quote! {
@@ -24,7 +24,7 @@ pub(super) fn stub(service: &Service, item: &ItemTrait) -> TokenStream {
         #[allow(dead_code, clippy::new_ret_no_self)]
         impl #server {
             #[doc(hidden)]
-            #vis fn new<H>(_: H) -> #krate::server::Server {
+            #vis fn new<H>(_: H) -> #krate::server::Server<#client_ident> {
                 loop {}
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Owns the loop that a message goes round until it is answered or given up; it refuses to judge why, which `trouble` does.
 
+use core::fmt::Display;
+
 use super::state::Event;
 use super::trouble::{Again, Shape, Tries, Trouble, judge, recover, unanswered, unsent};
 use super::{CallError, Client, State};
@@ -9,6 +11,7 @@ use crate::buf::Writer;
 use crate::codec::{EncodeError, WireMessage};
 use crate::service::MethodInfo;
 use crate::session::{BuildError, ClientSession, Deadline, Ticket};
+use crate::trace::Watch;
 use crate::wire::Header;
 
 /// What goes out as one message, as often as that takes.
@@ -56,7 +59,15 @@ impl Client {
         method: &'static MethodInfo,
         fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<R::View<'_>, CallError> {
-        let header = self.exchange(method, &mut InPlace(fill))?;
+        let (watch, mut sent) = (Watch::of_client(), 0);
+        let exchanged = self.exchange(method, &mut InPlace(|writer: &mut Writer<'_>| {
+            let filled = fill(writer);
+            sent = writer.len();
+            filled
+        }));
+        let answer = exchanged.as_ref().map(Header::payload_len).map_err(|error| error as &dyn Display);
+        watch.called(method.name, method.method.code(), sent, answer);
+        let header = exchanged?;
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
         match R::decode(session.last(&header)) {

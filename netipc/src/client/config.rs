@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use super::error::CallError;
 use super::growth::Growth;
-use super::{Client, Stub};
+use super::{Client, Place, Stub};
 use crate::endpoint::Endpoint;
-use crate::session::{ClientConfig, Wait};
+use crate::session::{ClientConfig, Nearby, Wait};
+use crate::sync::Arc;
 use crate::wire::{AuthToken, Profiles};
 
 /// How long a call may take unless it is said (docs/protocol.md, section 6).
@@ -127,7 +128,7 @@ impl<S: Stub> Config<S> {
     /// `refresh`.
     #[must_use]
     pub fn build(self, run_dir: impl Into<PathBuf>) -> S {
-        S::over(Client::new(Endpoint::new(run_dir, S::SERVICE.name), self.session, self.timeout, self.growth))
+        S::over(self.client_of(Place::Endpoint(Endpoint::new(run_dir, S::SERVICE.name))))
     }
 
     /// The same, connected.
@@ -135,8 +136,19 @@ impl<S: Stub> Config<S> {
     /// # Errors
     /// [`CallError::Endpoint`], [`CallError::Connect`], [`CallError::TimedOut`].
     pub fn connect(self, run_dir: impl Into<PathBuf>) -> Result<S, CallError> {
-        let mut client = Client::new(Endpoint::new(run_dir, S::SERVICE.name), self.session, self.timeout, self.growth);
+        let mut client = self.client_of(Place::Endpoint(Endpoint::new(run_dir, S::SERVICE.name)));
         client.refresh()?;
         Ok(S::over(client))
+    }
+
+    /// A client of a server in this process, which has tried to connect; and what came of it.
+    pub(crate) fn connect_nearby(self, server: Arc<dyn Nearby>) -> (S, Result<(), CallError>) {
+        let mut client = self.client_of(Place::Nearby(server));
+        let refreshed = client.refresh().map(drop);
+        (S::over(client), refreshed)
+    }
+
+    fn client_of(self, place: Place) -> Client {
+        Client::new(place, self.session, self.timeout, self.growth)
     }
 }

@@ -17,6 +17,8 @@ mod pipeline;
 mod requests;
 mod state;
 mod trouble;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
@@ -34,8 +36,9 @@ pub use state::State;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
-use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, SessionStatus};
-use crate::sync;
+use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Nearby, SessionStatus};
+use crate::sync::{self, Arc};
+use crate::trace;
 use crate::wire::Status as WireStatus;
 
 /// What generated clients are.
@@ -81,9 +84,28 @@ pub struct Status {
     pub last_error: Option<CallError>,
 }
 
+/// Where a client's server is.
+#[derive(Debug)]
+enum Place {
+    /// At a socket, if there can be such a one.
+    Endpoint(Result<Endpoint, EndpointError>),
+    /// In this process.
+    Nearby(Arc<dyn Nearby>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(Ok(endpoint)) => endpoint.fmt(f),
+            Self::Endpoint(Err(error)) => error.fmt(f),
+            Self::Nearby(_) => f.write_str("this process"),
+        }
+    }
+}
+
 /// A client of any service: what stubs are made of.
 pub struct Client {
-    endpoint: Result<Endpoint, EndpointError>,
+    place: Place,
     config: ClientConfig,
     abort: Abort,
     timeout: Duration,
@@ -100,10 +122,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("endpoint", &self.endpoint)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("place", &self.place).field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -118,7 +137,7 @@ struct Life {
     grown: u64,
     last_error: Option<CallError>,
     /// What ends the connection that there is.
-    end: Option<Abort>,
+    end: Option<(Abort, trace::Connection)>,
 }
 
 impl Life {
@@ -139,7 +158,7 @@ impl Life {
     fn on(&mut self, event: Event) {
         self.state = self.state.on(event);
         if self.state != State::Ready {
-            if let Some(end) = self.end.take() {
+            if let Some((end, _)) = self.end.take() {
                 end.abort();
             }
         }
@@ -153,18 +172,25 @@ impl Life {
     }
 
     fn note(&mut self, error: CallError) -> CallError {
+        if let CallError::Session(Error::Violation(_))
+        | CallError::Answer(_)
+        | CallError::Mismatch { .. }
+        | CallError::Status(_) = &error
+        {
+            trace::server_broke_a_rule(&error);
+        }
         self.last_error = Some(error.clone());
         error
     }
 }
 
 impl Client {
-    fn new(endpoint: Result<Endpoint, EndpointError>, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
+    fn new(place: Place, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
         let pending = Pending::new(sync::unique());
         let (requests, life) = (Requests::default(), Life::new());
-        Self { endpoint, config, abort, timeout, next_timeout: None, growth, session: None, life, requests, pending }
+        Self { place, config, abort, timeout, next_timeout: None, growth, session: None, life, requests, pending }
     }
 
     /// Connects, if there is no connection or the server has closed it, within the timeout of a call.
@@ -229,16 +255,26 @@ impl Client {
 
     /// Makes a new connection in the place of whatever there is.
     fn connect(&mut self, deadline: Deadline) -> Result<(), CallError> {
-        let endpoint = self.endpoint.as_ref().map_err(|error| CallError::Endpoint(error.clone()))?;
+        if let Place::Endpoint(Err(error)) = &self.place {
+            return Err(error.clone().into());
+        }
         self.session = None;
         self.life.on(Event::Begin);
         loop {
             let (request, response) = self.growth.proposed();
             let config = self.config.clone().max_request_payload(request).max_response_payload(response);
             let config = config.max_request_items(self.growth.proposed_items());
-            match config.connect(endpoint, deadline) {
+            let connected = match &self.place {
+                Place::Endpoint(Ok(endpoint)) => config.connect(endpoint, deadline),
+                Place::Endpoint(Err(error)) => return Err(error.clone().into()),
+                Place::Nearby(server) => server.connect(&config, deadline),
+            };
+            match connected {
                 Ok(session) => {
-                    self.life.end = Some(session.abort_handle());
+                    let (terms, is_another) = (session.terms(), self.life.connections > 0);
+                    let (session_id, profile) = (terms.session_id, terms.profile.bits());
+                    let traced = trace::Connection::begin(is_another, &self.place, session_id, profile);
+                    self.life.end = Some((session.abort_handle(), traced));
                     self.life.on(Event::Connected);
                     self.life.connections += 1;
                     self.session = Some(session);
@@ -246,6 +282,7 @@ impl Client {
                 }
                 Err(Error::Refused(WireStatus::LimitExceeded)) if self.growth.retreat() => {}
                 Err(error) => {
+                    trace::not_connected(&self.place, &error);
                     self.life.on(refused(&error));
                     return Err(match error {
                         Error::TimedOut => CallError::TimedOut,

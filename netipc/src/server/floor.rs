@@ -127,6 +127,7 @@ impl Floor {
     }
 
     pub(super) fn tell(&self, report: Report) {
+        report.trace();
         if let Some(tell) = &self.report {
             // Whoever listens is the user, and no reason to end a thread.
             let _ = catch_unwind(AssertUnwindSafe(|| tell(&report)));

@@ -28,18 +28,22 @@
 mod bound;
 mod error;
 mod floor;
+mod in_process;
 mod report;
 mod seat;
 mod worker;
 
 pub use bound::{Bound, Running, Stop};
 pub use error::ServeError;
+pub use in_process::InProcess;
 pub use report::Report;
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::time::Duration;
 use std::path::PathBuf;
 
+use crate::client::Stub;
 use crate::endpoint::Endpoint;
 use crate::service::Dispatch;
 use crate::session::{Abort, Peer, ServerConfig, Wait};
@@ -51,16 +55,18 @@ use report::Reporter;
 const RESPONSE_CEILING: u32 = 1 << 20;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A server that is being set up.
-pub struct Server {
+/// A server that is being set up. `S` is the stub of its clients, by which it gives [some](Self::in_process) in its own
+/// process; `()` where it has none.
+pub struct Server<S = ()> {
     dispatch: Box<dyn Dispatch>,
     config: ServerConfig,
     workers: usize,
     response_timeout: Duration,
     report: Option<Box<Reporter>>,
+    stub: PhantomData<fn() -> S>,
 }
 
-impl fmt::Debug for Server {
+impl<S> fmt::Debug for Server<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("service", &self.dispatch.service().name)
@@ -75,17 +81,46 @@ impl Server {
     /// requests and responses of up to 1 MiB; no token; [`Wait::Adaptive`]; reports go nowhere.
     #[must_use]
     pub fn new(dispatch: impl Dispatch) -> Self {
+        Self::without_stub(dispatch)
+    }
+}
+
+impl<S: Stub> Server<S> {
+    /// The same as [`Server::new`], for a service whose clients are `S`.
+    #[must_use]
+    pub fn with_stub(dispatch: impl Dispatch) -> Self {
+        Self::without_stub(dispatch)
+    }
+
+    /// A client of this server in this process, without a socket and without a thread: see [`InProcess`], which also gives
+    /// more than one. It has tried to connect; where a token or a limit was set that it does not meet, its
+    /// [state](crate::client::State) tells.
+    #[must_use]
+    pub fn in_process(self) -> S {
+        InProcess::new(self).client()
+    }
+}
+
+impl<S> Server<S> {
+    fn without_stub(dispatch: impl Dispatch) -> Self {
         Self {
             dispatch: Box::new(dispatch),
             config: ServerConfig::new().max_response_payload(RESPONSE_CEILING).wait(Wait::Adaptive),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             response_timeout: RESPONSE_TIMEOUT,
             report: None,
+            stub: PhantomData,
         }
     }
 
     fn with(self, set: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
         Self { config: set(self.config), ..self }
+    }
+
+    /// What turns requests into calls of the handler, for transports of one's own. Whatever else was set is of no use then.
+    #[must_use]
+    pub fn into_dispatch(self) -> Box<dyn Dispatch> {
+        self.dispatch
     }
 
     /// The threads that serve sessions over sockets, at least one. So many handlers of such sessions run at a time.

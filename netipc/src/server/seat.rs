@@ -3,6 +3,7 @@
 //! Owns: what a request is answered with, and whether the session goes on behind it (docs/protocol.md, section 6.1). It
 //! refuses to know which thread that happens on, and who is next.
 
+use core::fmt::Display;
 use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::catch_unwind;
@@ -12,6 +13,7 @@ use super::report::Report;
 use crate::buf::Writer;
 use crate::service::{Call, Failure, Liveness};
 use crate::session::{BuildError, Deadline, Error, Lifeline, Message, Peer, ResponseSender, ServerSession};
+use crate::trace::{self, Watch};
 use crate::wire::Status;
 
 /// A session, and what is told of it.
@@ -26,6 +28,7 @@ struct Who {
     session_id: u64,
     peer: Peer,
     lifeline: Lifeline,
+    _traced: trace::Session,
 }
 
 /// How long a request is waited for.
@@ -68,12 +71,19 @@ impl AsFd for Seat {
 impl Seat {
     pub(super) fn new(session: ServerSession) -> Self {
         let session_id = session.terms().session_id;
-        let who = Who { session_id, peer: session.peer(), lifeline: session.lifeline() };
+        let (peer, lifeline) = (session.peer(), session.lifeline());
+        let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
+        let who = Who { session_id, peer, lifeline, _traced: traced };
         Self { session, who }
     }
 
     pub(super) const fn id(&self) -> u64 {
         self.who.session_id
+    }
+
+    /// Whether its client has hung up.
+    pub(super) fn is_left(&self) -> bool {
+        self.who.lifeline.has_hung_up()
     }
 
     pub(super) const fn session(&self) -> &ServerSession {
@@ -173,6 +183,11 @@ impl Who {
 
 /// Has the handler write its answer. What it leaves behind when it panics are bytes that nobody will read.
 fn dispatch(floor: &Floor, call: &Call<'_>, request: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+    let (watch, before) = (Watch::of_server(), reply.len());
     let handled = catch_unwind(AssertUnwindSafe(|| floor.dispatch.dispatch(call, request, reply)));
-    handled.unwrap_or(Err(Failure::Panicked))
+    let handled = handled.unwrap_or(Err(Failure::Panicked));
+    let (written, failure) = (reply.len().saturating_sub(before), handled.as_ref().err());
+    let failure = failure.map(|failure| failure as &dyn Display);
+    watch.served(call.session_id(), call.method().code(), request.len(), written, failure);
+    handled
 }

@@ -249,6 +249,12 @@ impl Door {
         Self { config, endpoint, watcher: Weak::new(), taken: Arc::default(), next_session: 1 }
     }
 
+    /// For one client of this process, to whom this session falls if it is let in.
+    pub(super) fn within(config: &Arc<ServerConfig>, taken: &Arc<AtomicUsize>, next_session: u64) -> Self {
+        let (config, taken) = (Arc::clone(config), Arc::clone(taken));
+        Self { config, endpoint: None, watcher: Weak::new(), taken, next_session }
+    }
+
     /// Whoever tells sessions over shared memory that their client is gone. Without, they look for themselves.
     fn watcher(&mut self) -> Option<Arc<Watcher>> {
         self.watcher.upgrade().or_else(|| {
@@ -289,6 +295,10 @@ impl AsFd for Arriving {
 }
 
 impl Arriving {
+    pub(super) const fn at(link: Link, door: Door) -> Self {
+        Self { link, door }
+    }
+
     /// Waits for the client's hello, and answers it.
     ///
     /// # Errors
@@ -410,6 +420,9 @@ fn answer(link: &mut Link, packet: &[u8]) -> Result<(), LinkError> {
     link.outgoing.send(&[IoSlice::new(packet)], Deadline::after(Duration::ZERO))
 }
 
+/// The longest packet inside one process: what sockets have by default on Linux.
+pub(super) const PACKET_SIZE: u32 = 212_960;
+
 /// Both sides of a session in this process, over a link without sockets that meets the faults of `script`.
 ///
 /// The client has sent its hello; [`Arriving::meet`] answers it, and then [`Connecting::finish`] has its answer.
@@ -424,10 +437,8 @@ pub fn in_process(
     server: &ServerConfig,
     script: &Script,
 ) -> Result<(Connecting, Arriving), Error> {
-    /// What sockets have by default on Linux.
-    const PACKET_SIZE: u32 = 212_960;
     let (ours, theirs) = transport::pair(script, PACKET_SIZE, &client.abort, &server.abort)?;
-    let arriving = Arriving { link: theirs, door: Door::new(server, None) };
+    let arriving = Arriving::at(theirs, Door::new(server, None));
     let connecting = Connecting::start(ours, client, None, Deadline::NEVER)?;
     Ok((connecting, arriving))
 }

@@ -26,7 +26,7 @@ use std::os::fd::AsFd;
 pub use abort::Abort;
 pub(crate) use abort::Interrupt;
 pub(crate) use claim::{Claim, ClaimError};
-pub(crate) use memory::pair;
+pub(crate) use memory::{Counterpart, pair, pair_on_one_thread};
 pub use memory::{Fault, Script};
 pub(crate) use seqpacket::{Listening, connect, link};
 pub use shm::{AttachError, Flaw, FlawRule};

@@ -9,6 +9,7 @@ use crate::service::model::Service;
 /// All of the server.
 pub(super) fn server(service: &Service, description: &TokenStream) -> TokenStream {
     let (krate, vis, ident, server) = (&service.krate, &service.vis, &service.ident, service.named("Server"));
+    let client = service.named("Client");
     let arms = service.methods.iter().map(|method| Calls { service, method }.serve());
     let handler = quote!(#ident + ::core::marker::Send + ::core::marker::Sync + 'static);
     quote! {
@@ -38,8 +39,8 @@ pub(super) fn server(service: &Service, description: &TokenStream) -> TokenStrea
         impl #server {
             #[doc = "A server that has `handler` answer; it is not bound to anything yet."]
             #[must_use]
-            #vis fn new(handler: impl #handler) -> #krate::server::Server {
-                #krate::server::Server::new(__Dispatcher(handler))
+            #vis fn new(handler: impl #handler) -> #krate::server::Server<#client> {
+                #krate::server::Server::with_stub(__Dispatcher(handler))
             }
         }
     }
