@@ -39,7 +39,8 @@ fn a_service_works_where_every_lint_is_an_error() {
     #[expect(deprecated, reason = "it is, here as in the trait")]
     let old = client.old();
     assert_eq!((old.unwrap(), client.next().unwrap()), (1, 2));
-    assert_eq!((client.to_text().unwrap(), client.is_warm().unwrap()), ("text", true));
+    assert_eq!(client.to_text().unwrap(), "text");
+    assert!(client.is_warm().unwrap());
     let _internal = serve(lints::internal(), &run_dir);
     assert_eq!(lints::ask_internal(run_dir.path()), Some(3));
     let _nothing = serve(lints::NothingServer::new(Lab), &run_dir);
@@ -131,8 +132,8 @@ fn methods_may_be_called_as_those_of_the_standard_library() {
     let run_dir = RunDir::new();
     let _server = serve(names::MethodsServer::new(Counted), &run_dir);
     let mut client: names::MethodsClient = connect(&run_dir);
-    assert_eq!((client.clone(), client.to_owned(), client.fmt()), (Ok(1), Ok(1), Ok(1)));
-    assert_eq!((client.drop(), client.into(), client.next()), (Ok(1), Ok(1), Ok(1)));
+    assert_eq!((client.clone(), client.to_owned(), names::MethodsClient::fmt(&mut client)), (Ok(1), Ok(1), Ok(1)));
+    assert_eq!((client.drop(), names::MethodsClient::into(&mut client), client.next()), (Ok(1), Ok(1), Ok(1)));
     assert_eq!((client.borrow(), client.deref(), client.call()), (Ok(1), Ok(1), Ok(1)));
     assert_eq!((client.over(), client.dispatch(), client.service()), (Ok(1), Ok(1), Ok(1)));
     assert_eq!((client.request(), client.reply(), client.builder()), (Ok(1), Ok(1), Ok(1)));
@@ -255,7 +256,8 @@ fn a_service_works_without_a_prelude_and_among_other_names() {
     client.nothing().unwrap();
     assert_eq!(client.read("s", &names, None).unwrap().sensor(), r#"s ["n"] None"#);
     let reading = elsewhere::shadowed::Reading { sensor: "r".into() };
-    assert_eq!((client.place(&reading).unwrap().sensor(), client.count(6).unwrap()), ("r", 6));
+    assert_eq!(client.place(&reading).unwrap().sensor(), "r");
+    assert_eq!(client.count(6).unwrap(), 6);
 
     let mut client: elsewhere::renamed::RenamedClient = connect(&run_dir);
     assert_eq!(client.read("s", (1, "p")).unwrap().sensor(), r#"s (1, "p")"#);
