@@ -35,7 +35,7 @@ pub(in crate::service) fn client(
                 }
             }
 
-            #[allow(dead_code, clippy::too_many_arguments)]
+            #[allow(dead_code, clippy::too_many_arguments, clippy::should_implement_trait, clippy::wrong_self_convention)]
             impl #client {
                 #[doc = "A client for the service in the directory `run_dir`, not connected yet."]
                 #[must_use]

@@ -47,7 +47,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
     let markers = service.methods.iter().map(|method| Calls { service, method }.marker());
     let typed = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.typed(index));
     let (pipeline, pipelined, begin) = pipeline::pipeline(service);
-    let docs = format!("Calls the methods of [`{}`] in another process.", service.ident.unraw());
+    let docs = format!("Calls the methods of [`{0}`](trait@{0}) in another process.", service.ident.unraw());
     let client_ident = service.named("Client");
     let constants = quote! {
         #(#consts)*
@@ -59,7 +59,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
     let client = client(service, &docs.to_token_stream(), &methods, &quote!(&__SERVICE), &constants);
     let server = server(service, &quote!(<#client_ident as #krate::client::Stub>::SERVICE));
     let (vis, ident) = (&service.vis, service.named("Server"));
-    let docs = format!("Serves a [`{}`] to other processes.", service.ident.unraw());
+    let docs = format!("Serves a [`{0}`](trait@{0}) to other processes.", service.ident.unraw());
     quote! {
         #(#messages)*
         #(#markers)*
@@ -83,9 +83,9 @@ fn constant(index: usize) -> Ident {
 }
 
 /// The code of one method, at both ends.
-struct Calls<'m> {
-    service: &'m Service,
-    method: &'m Method,
+pub(in crate::service) struct Calls<'m> {
+    pub(in crate::service) service: &'m Service,
+    pub(in crate::service) method: &'m Method,
 }
 
 impl Calls<'_> {
