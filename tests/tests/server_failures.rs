@@ -204,8 +204,8 @@ fn serve(run_dir: &RunDir, server: Server, profiles: Profiles) -> (Running, Rece
 fn again(failure: &Failure) -> Failure {
     match failure {
         Failure::Unsupported(method) => Failure::Unsupported(*method),
-        Failure::Malformed(error) => Failure::Malformed(error.clone()),
-        Failure::Unwritten(error) => Failure::Unwritten(error.clone()),
+        Failure::Malformed(error) => Failure::Malformed(*error),
+        Failure::Unwritten(error) => Failure::Unwritten(*error),
         Failure::Handler(error) => Failure::Handler(error.to_string().into()),
         Failure::Panicked => Failure::Panicked,
         other => panic!("{other}"),
