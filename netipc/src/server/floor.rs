@@ -9,6 +9,8 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
 
+use super::crew::Crew;
+use super::growth::Growth;
 use super::report::{Report, Reporter};
 use super::seat::Seat;
 use crate::service::Dispatch;
@@ -18,6 +20,8 @@ use crate::sys::{Event, EventQueue, Signal, SystemError};
 
 /// The event of the queue that is no session's: those count from 1.
 pub(super) const STOP: Event = 0;
+/// Somebody could do with help. No session counts so far.
+pub(super) const HELP: Event = Event::MAX;
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -84,6 +88,8 @@ pub(super) struct Floor {
     pub(super) response_timeout: Duration,
     pub(super) workers: usize,
     pub(super) halt: Halt,
+    pub(super) crew: Crew,
+    pub(super) growth: Growth,
     /// Where idle sessions wait, and the word to stop.
     pub(super) queue: EventQueue,
     report: Option<Box<Reporter>>,
@@ -111,15 +117,31 @@ impl Floor {
     pub(super) fn new(
         dispatch: Box<dyn Dispatch>,
         report: Option<Box<Reporter>>,
-        workers: usize,
-        response_timeout: Duration,
+        (workers, response_timeout): (usize, Duration),
+        growth: Growth,
         abort: Abort,
     ) -> Result<Self, SystemError> {
         let (halt, queue) = (Halt::new()?, EventQueue::new()?);
         queue.add(&halt.signal, STOP)?;
+        let crew = Crew::new(dispatch.service(), workers)?;
+        crew.watch(&queue, HELP)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
         let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { dispatch, response_timeout, workers, halt, queue, report, idle, sleepers, shared, living, abort })
+        Ok(Self {
+            dispatch,
+            response_timeout,
+            workers,
+            halt,
+            crew,
+            growth,
+            queue,
+            report,
+            idle,
+            sleepers,
+            shared,
+            living,
+            abort,
+        })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -136,8 +158,8 @@ impl Floor {
 
     /// A session begins, which workers serve.
     pub(super) fn admit(&self, seat: Seat) {
-        // Relaxed, here and below: these numbers are a matter of speed alone, or of words.
-        self.living.fetch_add(1, Ordering::Relaxed);
+        // Relaxed, also where it is taken back: this number is a matter of speed alone.
+        self.living.fetch_add(1, Ordering::SeqCst);
         self.shared.fetch_add(1, Ordering::Relaxed);
         self.lay_down(seat, |queue, seat, event| queue.add_once(seat, event));
     }
@@ -184,14 +206,14 @@ impl Floor {
     pub(super) fn close(&self, seat: Seat) {
         drop(seat);
         self.shared.fetch_sub(1, Ordering::Relaxed);
-        self.living.fetch_sub(1, Ordering::Relaxed);
+        self.depart();
     }
 
     /// A session begins that has a thread of its own.
     pub(super) fn admit_sleeper(&self, seat: &Seat) -> Arc<Sleeper> {
         let sleeper = Arc::new(Sleeper::default());
         let abort = seat.session().abort_handle();
-        self.living.fetch_add(1, Ordering::Relaxed);
+        self.living.fetch_add(1, Ordering::SeqCst);
         lock(&self.sleepers).insert(seat.id(), (Arc::clone(&sleeper), abort));
         sleeper
     }
@@ -199,7 +221,21 @@ impl Floor {
     /// It is over.
     pub(super) fn forget_sleeper(&self, id: u64) {
         lock(&self.sleepers).remove(&id);
-        self.living.fetch_sub(1, Ordering::Relaxed);
+        self.depart();
+    }
+
+    fn depart(&self) {
+        // SeqCst, as wherever this number changes: pairs with `is_deserted`. Whoever is to stop and looks there either
+        // sees this session gone, or is told here.
+        self.living.fetch_sub(1, Ordering::SeqCst);
+        if self.is_stopping() {
+            self.crew.tell_of_end();
+        }
+    }
+
+    /// Whether there is no session.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.living.load(Ordering::SeqCst) == 0
     }
 
     /// Ends the sessions that have threads of their own and nothing to do.
@@ -213,7 +249,7 @@ impl Floor {
 
     /// Ends whatever sessions there are, whatever they are at; how many there were.
     pub(super) fn abort(&self) -> usize {
-        let living = self.living.load(Ordering::Relaxed);
+        let living = self.living.load(Ordering::SeqCst);
         self.abort.abort();
         living
     }

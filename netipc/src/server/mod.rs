@@ -13,21 +13,30 @@
 //! sessions at the same time, so a handler is called by several threads at once. A handler that calls its own
 //! service waits for another worker: there must be one.
 //!
+//! The items of a batch are begun in order, and workers with nothing else to do join in: at once where its method is
+//! known to be slow or nothing is known of it, later where that takes longer than expected, not at all for items that are
+//! done before anybody would be awake. So two items that wait for each other meet where a second worker is idle. The
+//! answers are in order, and a batch fails with its first item that does, whoever had it. A batch of calls of the service
+//! itself may take all workers that there are, as so many clients would.
+//!
 //! # What a client is told where something goes wrong
 //!
 //! | what | status | and then |
 //! |---|---|---|
 //! | there is no such method | unsupported | the session goes on |
 //! | the request does not decode | bad envelope | it ends |
-//! | the answer is larger than agreed | limit exceeded | it ends |
+//! | the answer is larger than agreed | limit exceeded | it ends; later ones may have [more room](Server::response_ceiling) |
 //! | the handler fails or panics | internal error | it ends |
 //!
 //! Whatever goes wrong with one item of a batch goes wrong with the batch. A [`Report`] says what happened in more
 //! detail, to whoever runs the server.
 
+mod batch;
 mod bound;
+mod crew;
 mod error;
 mod floor;
+mod growth;
 mod in_process;
 mod report;
 mod seat;
@@ -49,6 +58,7 @@ use crate::service::Dispatch;
 use crate::session::{Abort, Peer, ServerConfig, Wait};
 use crate::wire::{AuthToken, Profiles};
 use floor::Floor;
+use growth::Growth;
 use report::Reporter;
 
 /// The largest response where no limit is configured, in bytes.
@@ -60,6 +70,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Server<S = ()> {
     dispatch: Box<dyn Dispatch>,
     config: ServerConfig,
+    /// What responses may have at first, and in the end.
+    response: (u32, u32),
     workers: usize,
     response_timeout: Duration,
     report: Option<Box<Reporter>>,
@@ -105,7 +117,8 @@ impl<S> Server<S> {
     fn without_stub(dispatch: impl Dispatch) -> Self {
         Self {
             dispatch: Box::new(dispatch),
-            config: ServerConfig::new().max_response_payload(RESPONSE_CEILING).wait(Wait::Adaptive),
+            config: ServerConfig::new().wait(Wait::Adaptive),
+            response: (RESPONSE_CEILING, 0),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             response_timeout: RESPONSE_TIMEOUT,
             report: None,
@@ -159,11 +172,23 @@ impl<S> Server<S> {
         self.with(|config| config.max_request_payload(bytes))
     }
 
-    /// The largest response payload, in bytes.
+    /// The largest response payload, in bytes: the law, unless a [ceiling](Self::response_ceiling) above it is set.
     #[must_use]
     pub fn max_response_payload(self, bytes: u32) -> Self {
         let bytes = if bytes == 0 { RESPONSE_CEILING } else { bytes };
-        self.with(|config| config.max_response_payload(bytes))
+        Self { response: (bytes, self.response.1), ..self }
+    }
+
+    /// How far the limit of response payloads may grow, in bytes. When an answer does not fit, its client is told so, and
+    /// sessions that begin later are offered the power of two that would have been enough, or the ceiling itself. A client
+    /// of ours connects anew and asks once more, by itself.
+    ///
+    /// What clients can make a server allocate is bounded: for each of
+    /// [`max_sessions`](Self::max_sessions) a request and a response of the largest size (and over shared memory both
+    /// once more), and for each worker three such pieces while batches are answered by several.
+    #[must_use]
+    pub fn response_ceiling(self, bytes: u32) -> Self {
+        Self { response: (self.response.0, bytes), ..self }
     }
 
     /// What a thread does while a request has not come.
@@ -192,8 +217,10 @@ impl<S> Server<S> {
     pub fn bind(self, run_dir: impl Into<PathBuf>) -> Result<Bound, ServeError> {
         let endpoint = Endpoint::new(run_dir, self.dispatch.service().name)?;
         let abort = Abort::new();
-        let listener = self.config.abort(&abort).listen(&endpoint)?;
-        let floor = Floor::new(self.dispatch, self.report, self.workers, self.response_timeout, abort)?;
+        let growth = Growth::new(self.response.0, self.response.1);
+        let config = self.config.response_payload_of(growth.offered());
+        let listener = config.abort(&abort).listen(&endpoint)?;
+        let floor = Floor::new(self.dispatch, self.report, (self.workers, self.response_timeout), growth, abort)?;
         Bound::new(listener, floor)
     }
 }

@@ -8,11 +8,15 @@ use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::catch_unwind;
 
+use super::batch::{self, Order};
 use super::floor::Floor;
 use super::report::Report;
 use crate::buf::Writer;
+use crate::codec::EncodeError;
 use crate::service::{Call, Failure, Liveness};
-use crate::session::{BuildError, Deadline, Error, Lifeline, Message, Peer, ResponseSender, ServerSession};
+use crate::session::{
+    BuildError, Deadline, Error, Lifeline, Limit, Message, Peer, ResponseSender, ServerSession, Ticket,
+};
 use crate::trace::{self, Watch};
 use crate::wire::Status;
 
@@ -23,8 +27,9 @@ pub(super) struct Seat {
     who: Who,
 }
 
-#[derive(Debug)]
-struct Who {
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
     session_id: u64,
     peer: Peer,
     lifeline: Lifeline,
@@ -51,7 +56,7 @@ pub(super) enum Served {
 }
 
 /// Whether the answer to a request is still wanted.
-struct Interest<'a> {
+pub(super) struct Interest<'a> {
     floor: &'a Floor,
     lifeline: &'a Lifeline,
 }
@@ -120,23 +125,26 @@ impl Seat {
 }
 
 impl Who {
+    pub(super) const fn interest<'a>(&'a self, floor: &'a Floor) -> Interest<'a> {
+        Interest { floor, lifeline: &self.lifeline }
+    }
+
+    pub(super) const fn call<'a>(&self, ticket: Ticket, interest: &'a Interest<'a>) -> Call<'a> {
+        Call::new(self.peer, self.session_id, ticket, interest)
+    }
+
     fn answer(&self, floor: &Floor, message: &Message<'_>, responses: &mut ResponseSender) -> Served {
         let (ticket, timeout) = (message.ticket(), floor.response_timeout);
-        let interest = Interest { floor, lifeline: &self.lifeline };
-        let call = Call::new(self.peer, self.session_id, ticket, &interest);
+        let interest = self.interest(floor);
+        let call = self.call(ticket, &interest);
         let answered = if floor.dispatch.service().method(ticket.method()).is_none() {
             Err(BuildError::Build(Failure::Unsupported(ticket.method())))
         } else if let Some(batch) = message.batch() {
             let items = message.header().item_count();
+            let room = usize::try_from(responses.terms().response_payload).unwrap_or(usize::MAX);
+            let order = Order { ticket, batch, payload: message.payload(), room };
             responses.respond_batch_within(ticket, items, timeout, |answers| {
-                for item in batch {
-                    match answers.push_with(|writer| dispatch(floor, &call, item, writer)) {
-                        Ok(dispatched) => dispatched?,
-                        // Beyond what 32 bits can say: there is no room for it, which the session is about to find.
-                        Err(_) => break,
-                    }
-                }
-                Ok(())
+                batch::answer(floor, self, &call, &order, answers)
             })
         } else {
             let payload = message.payload();
@@ -145,13 +153,23 @@ impl Who {
         let (status, is_over) = match answered {
             Ok(()) => return Served::Request,
             Err(BuildError::Build(failure)) => {
+                if let Failure::Unwritten(EncodeError::Overflow { needed }) = failure {
+                    // Of an item of a batch that is not all.
+                    let least = u64::from(responses.terms().response_payload).saturating_add(1);
+                    floor.growth.remember(least.max(needed as u64));
+                }
                 let refusal = (failure.status(), failure.ends_session());
                 floor.tell(Report::Failed { session_id: self.session_id, method: ticket.method(), failure });
                 refusal
             }
             Err(BuildError::Session(error)) => {
                 let status = match error {
-                    Error::Limit(_) => Status::LimitExceeded,
+                    Error::Limit(exceeded) => {
+                        if exceeded.limit == Limit::ResponsePayload {
+                            floor.growth.remember(exceeded.asked);
+                        }
+                        Status::LimitExceeded
+                    }
                     Error::EmptyBatch | Error::Malformed(_) => Status::BadEnvelope,
                     error => return self.ended(floor, error),
                 };
@@ -182,7 +200,7 @@ impl Who {
 }
 
 /// Has the handler write its answer. What it leaves behind when it panics are bytes that nobody will read.
-fn dispatch(floor: &Floor, call: &Call<'_>, request: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+pub(super) fn dispatch(floor: &Floor, call: &Call<'_>, request: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
     let (watch, before) = (Watch::of_server(), reply.len());
     let handled = catch_unwind(AssertUnwindSafe(|| floor.dispatch.dispatch(call, request, reply)));
     let handled = handled.unwrap_or(Err(Failure::Panicked));

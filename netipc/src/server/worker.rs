@@ -4,7 +4,8 @@
 
 use core::time::Duration;
 
-use super::floor::{Floor, STOP, Sleeper};
+use super::batch::{help, see_off};
+use super::floor::{Floor, HELP, STOP, Sleeper};
 use super::seat::{Patience, Seat, Served};
 use crate::session::Deadline;
 
@@ -19,15 +20,18 @@ const LAST_ONES: u32 = 1024;
 /// Serves whatever session has something to do, until all is to stop.
 pub(super) fn work(floor: &Floor) {
     loop {
-        match floor.queue.wait(None) {
-            Ok(Some(STOP)) => return drain(floor),
+        match floor.crew.rest(|timeout| floor.queue.wait(timeout)) {
+            Ok(Some(STOP)) => {
+                drain(floor);
+                return see_off(floor);
+            }
+            // The call was made, or a signal came, or a batch is on offer and nobody else needs this worker.
+            Ok(Some(HELP) | None) => help(floor),
             Ok(Some(event)) => {
                 if let Some(seat) = floor.take(event) {
                     attend(floor, seat);
                 }
             }
-            // A signal came.
-            Ok(None) => {}
             // It fails for a queue that is none.
             Err(_) => return,
         }

@@ -69,6 +69,7 @@ mod server;
 mod shared;
 mod status;
 
+pub(crate) use buffer::look_for_memory;
 pub use client::{ClientSession, RequestSender, ResponseReceiver};
 pub use config::{ClientConfig, ServerConfig};
 pub use error::{BuildError, Error};
