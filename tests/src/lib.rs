@@ -12,6 +12,7 @@ pub mod hygiene;
 pub mod memory;
 pub mod mutate;
 pub mod natural;
+pub mod observed;
 pub mod oracle;
 pub mod payload_vectors;
 pub mod processes;

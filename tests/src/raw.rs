@@ -200,6 +200,17 @@ impl Raw {
         assert_eq!(self.send(b"anybody there?"), Err(Errno::PIPE), "{name}");
     }
 
+    /// Whether the peer has hung up.
+    ///
+    /// # Panics
+    /// Never: it is a socket.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("a socket");
+        fds[0].revents().contains(PollFlags::HUP)
+    }
+
     /// Says that nothing more will be sent, and goes on listening.
     ///
     /// # Panics

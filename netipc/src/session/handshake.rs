@@ -181,10 +181,17 @@ impl Connecting {
         let grounds = Grounds { terms, fallback: plan.struck.map(Fallback::NotAttached) };
         let link = match plan.endpoint.as_ref().filter(|_| terms.profile == Profiles::SHM_HYBRID) {
             None => link,
-            Some(endpoint) => match plan.attach(endpoint, &terms, looks, deadline)? {
-                Ok(region) => region.join(link, plan.config.wait, &plan.config.abort, None)?,
-                Err(error) => return Ok(Acked::Unusable(plan, error)),
-            },
+            Some(endpoint) => {
+                let attached = plan.attach(endpoint, &terms, looks, deadline)?;
+                // The next server gives its regions the names of one that has ended: this may be another client's.
+                if link.wire.has_hung_up() {
+                    return Err(LinkError::Closed.into());
+                }
+                match attached {
+                    Ok(region) => region.join(link, plan.config.wait, &plan.config.abort, None)?,
+                    Err(error) => return Ok(Acked::Unusable(plan, error)),
+                }
+            }
         };
         Ok(Acked::Session(Box::new(ClientSession::new(link, grounds, &plan.config))))
     }
