@@ -57,14 +57,17 @@ impl Client {
     pub fn call<R: WireMessage>(
         &mut self,
         method: &'static MethodInfo,
-        fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+        mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<R::View<'_>, CallError> {
         let (watch, mut sent) = (Watch::of_client(), 0);
-        let exchanged = self.exchange(method, &mut InPlace(|writer: &mut Writer<'_>| {
-            let filled = fill(writer);
-            sent = writer.len();
-            filled
-        }));
+        let exchanged = self.exchange(
+            method,
+            &mut InPlace(|writer: &mut Writer<'_>| {
+                let filled = fill(writer);
+                sent = writer.len();
+                filled
+            }),
+        );
         let answer = exchanged.as_ref().map(Header::payload_len).map_err(|error| error as &dyn Display);
         watch.called(method.name, method.method.code(), sent, answer);
         let header = exchanged?;

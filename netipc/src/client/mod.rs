@@ -16,9 +16,9 @@ mod pending;
 mod pipeline;
 mod requests;
 mod state;
-mod trouble;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use core::fmt;
 use core::time::Duration;

@@ -16,9 +16,7 @@ use super::floor::Floor;
 use super::report::Report;
 use super::seat::{Patience, Seat, Served};
 use crate::client::{CallError, Config, Stub};
-use crate::session::{
-    Abort, Arriving, ClientConfig, ClientSession, Counterpart, Deadline, Error, Gate, Met, Nearby, Script,
-};
+use crate::session::{Arriving, ClientConfig, ClientSession, Counterpart, Deadline, Error, Gate, Met, Nearby, Script};
 use crate::sync::{Arc, Mutex, Weak, lock};
 use crate::sys::SystemError;
 
@@ -82,10 +80,8 @@ impl<S: Stub> InProcess<S> {
     /// Has `server` serve clients of this process for as long as this, a clone of it or a client of it lives.
     #[must_use]
     pub fn new(server: Server<S>) -> Self {
-        let Server { dispatch, config, workers, response_timeout, report, .. } = server;
-        let abort = Abort::new();
-        let gate = Gate::new(config.abort(&abort));
-        let floor = Floor::new(dispatch, report, workers, response_timeout, abort).map(Arc::new);
+        let (config, floor) = server.set_up();
+        let (gate, floor) = (Gate::new(config), floor.map(Arc::new));
         let host = Host { gate, floor, scripts: Mutex::default(), chairs: Mutex::default() };
         Self { host: Arc::new(host), stub: PhantomData }
     }

@@ -56,6 +56,7 @@ use crate::client::Stub;
 use crate::endpoint::Endpoint;
 use crate::service::Dispatch;
 use crate::session::{Abort, Peer, ServerConfig, Wait};
+use crate::sys::SystemError;
 use crate::wire::{AuthToken, Profiles};
 use floor::Floor;
 use growth::Growth;
@@ -216,11 +217,15 @@ impl<S> Server<S> {
     /// Why it can't listen there.
     pub fn bind(self, run_dir: impl Into<PathBuf>) -> Result<Bound, ServeError> {
         let endpoint = Endpoint::new(run_dir, self.dispatch.service().name)?;
+        let (config, floor) = self.set_up();
+        Bound::new(config.listen(&endpoint)?, floor?)
+    }
+
+    /// What sessions are made with, and what they are served with.
+    fn set_up(self) -> (ServerConfig, Result<Floor, SystemError>) {
         let abort = Abort::new();
         let growth = Growth::new(self.response.0, self.response.1);
-        let config = self.config.response_payload_of(growth.offered());
-        let listener = config.abort(&abort).listen(&endpoint)?;
-        let floor = Floor::new(self.dispatch, self.report, (self.workers, self.response_timeout), growth, abort)?;
-        Bound::new(listener, floor)
+        let config = self.config.response_payload_of(growth.offered()).abort(&abort);
+        (config, Floor::new(self.dispatch, self.report, (self.workers, self.response_timeout), growth, abort))
     }
 }

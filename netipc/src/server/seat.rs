@@ -25,6 +25,8 @@ use crate::wire::Status;
 pub(super) struct Seat {
     session: ServerSession,
     who: Who,
+    /// Tells of the end.
+    _traced: trace::Session,
 }
 
 /// Whose session it is.
@@ -33,7 +35,6 @@ pub(super) struct Who {
     session_id: u64,
     peer: Peer,
     lifeline: Lifeline,
-    _traced: trace::Session,
 }
 
 /// How long a request is waited for.
@@ -78,8 +79,8 @@ impl Seat {
         let session_id = session.terms().session_id;
         let (peer, lifeline) = (session.peer(), session.lifeline());
         let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
-        let who = Who { session_id, peer, lifeline, _traced: traced };
-        Self { session, who }
+        let who = Who { session_id, peer, lifeline };
+        Self { session, who, _traced: traced }
     }
 
     pub(super) const fn id(&self) -> u64 {
