@@ -374,7 +374,10 @@ fn an_answer_to_nothing_and_one_answer_too_many_end_all_that_are_under_way() {
             |server| {
                 let raw = server.admit(1024);
                 requests(&raw, 2);
-                ids.map(|id| raw.send(&number(1, id, id)).unwrap_or_default());
+                for id in ids {
+                    // The client may have gone after the first.
+                    let _ = raw.send(&number(1, id, id));
+                }
                 assert_eq!(raw.receive(), None);
             },
             |client| {
