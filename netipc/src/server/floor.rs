@@ -4,20 +4,25 @@
 //! while code of the user's runs.
 
 use core::fmt;
+use core::ops::ControlFlow;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
 
+use super::line::Line;
 use super::report::{Report, Reporter};
 use super::seat::Seat;
+use super::waiter::{Rest, Waiters};
 use crate::service::Dispatch;
 use crate::session::{Abort, Error};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, PoisonError, lock};
 use crate::sys::{Event, EventQueue, Signal, SystemError};
 
-/// The event of the queue that is no session's: those count from 1.
+/// The event of the queue that is no session's, whose ids begin at 1.
 pub(super) const STOP: Event = 0;
+/// The same for the line, far from where they begin.
+const LINE: Event = Event::MAX;
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -84,8 +89,12 @@ pub(super) struct Floor {
     pub(super) response_timeout: Duration,
     pub(super) workers: usize,
     pub(super) halt: Halt,
-    /// Where idle sessions wait, and the word to stop.
-    pub(super) queue: EventQueue,
+    /// Whether a session over shared memory never sleeps where it has a worker to itself.
+    pub(super) looks_always: bool,
+    /// Where idle sessions over sockets wait, the line, and the word to stop.
+    queue: EventQueue,
+    pub(super) line: Line<Seat>,
+    pub(super) waiters: Arc<Waiters>,
     report: Option<Box<Reporter>>,
     idle: Mutex<HashMap<u64, Seat>>,
     sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
@@ -113,13 +122,30 @@ impl Floor {
         report: Option<Box<Reporter>>,
         workers: usize,
         response_timeout: Duration,
+        looks_always: bool,
         abort: Abort,
     ) -> Result<Self, SystemError> {
-        let (halt, queue) = (Halt::new()?, EventQueue::new()?);
+        let (halt, queue, line) = (Halt::new()?, EventQueue::new()?, Line::new()?);
         queue.add(&halt.signal, STOP)?;
+        queue.add_each(&line, LINE)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
         let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { dispatch, response_timeout, workers, halt, queue, report, idle, sleepers, shared, living, abort })
+        Ok(Self {
+            dispatch,
+            response_timeout,
+            workers,
+            halt,
+            looks_always,
+            queue,
+            line,
+            waiters: Arc::default(),
+            report,
+            idle,
+            sleepers,
+            shared,
+            living,
+            abort,
+        })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -138,12 +164,25 @@ impl Floor {
         // Relaxed, here and below: these numbers are a matter of speed alone, or of words.
         self.living.fetch_add(1, Ordering::Relaxed);
         self.shared.fetch_add(1, Ordering::Relaxed);
+        if seat.is_lodged() {
+            return self.put_back(seat);
+        }
         self.lay_down(seat, |queue, seat, event| queue.add_once(seat, event));
     }
 
-    /// A session has nothing to do.
-    pub(super) fn put_back(&self, seat: Seat) {
-        self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+    /// A session has nothing to do, or has had its turn.
+    pub(super) fn put_back(&self, mut seat: Seat) {
+        let Some(lodging) = seat.take_lodging() else {
+            return self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+        };
+        match lodging.lay_down(seat) {
+            Rest::Begun => {}
+            Rest::Useless(seat) => self.line.join(seat),
+            Rest::Over(seat, error) => {
+                seat.ended(self, error);
+                self.close(seat);
+            }
+        }
     }
 
     fn lay_down(&self, seat: Seat, watch: impl FnOnce(&EventQueue, &Seat, Event) -> Result<(), SystemError>) {
@@ -162,13 +201,39 @@ impl Floor {
         self.close(seat);
     }
 
+    /// Waits until a worker has something to do: whom to serve, if anybody, unless all is to stop.
+    pub(super) fn turn(&self) -> ControlFlow<(), Option<Seat>> {
+        let rests = self.line.begin_rest();
+        // Who comes over a socket stands in the same line as the others, if there is one.
+        let event = self.queue.wait(if rests { None } else { Some(Duration::ZERO) });
+        if rests {
+            self.line.end_rest();
+        }
+        match event {
+            Ok(Some(STOP)) => return ControlFlow::Break(()),
+            // Somebody has joined the line, nobody has come, or a signal.
+            Ok(Some(LINE) | None) => {}
+            Ok(Some(event)) => match self.take(event) {
+                Some(seat) if rests => return ControlFlow::Continue(Some(seat)),
+                Some(seat) => self.line.join(seat),
+                None => {}
+            },
+            // It fails for a queue that is none.
+            Err(_) => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(self.line.next())
+    }
+
     /// The idle session that there was an event of.
-    pub(super) fn take(&self, event: Event) -> Option<Seat> {
+    fn take(&self, event: Event) -> Option<Seat> {
         lock(&self.idle).remove(&event)
     }
 
-    /// An idle session, whichever.
+    /// A session that no worker has, whichever.
     pub(super) fn take_any(&self) -> Option<Seat> {
+        if let Some(seat) = self.line.next() {
+            return Some(seat);
+        }
         let mut idle = lock(&self.idle);
         let id = idle.keys().next().copied()?;
         idle.remove(&id)
@@ -177,6 +242,16 @@ impl Floor {
     /// Whether each session can have a worker to itself.
     pub(super) fn has_workers_for_all(&self) -> bool {
         self.shared.load(Ordering::Relaxed) <= self.workers
+    }
+
+    /// Whether nobody waits for a worker that is busy with somebody else.
+    pub(super) fn has_worker_to_spare(&self) -> bool {
+        self.has_workers_for_all() || self.line.has_resting()
+    }
+
+    /// Whether a worker looks for the next request of this session all the time.
+    pub(super) fn looks_always_for(&self, seat: &Seat) -> bool {
+        self.looks_always && seat.is_lodged() && self.has_workers_for_all()
     }
 
     /// A session that workers served is over.

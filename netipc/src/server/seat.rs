@@ -9,6 +9,7 @@ use std::panic::catch_unwind;
 
 use super::floor::Floor;
 use super::report::Report;
+use super::waiter::Lodging;
 use crate::buf::Writer;
 use crate::service::{Call, Failure, Liveness};
 use crate::session::{BuildError, Deadline, Error, Lifeline, Message, Peer, ResponseSender, ServerSession};
@@ -19,6 +20,8 @@ use crate::wire::Status;
 pub(super) struct Seat {
     session: ServerSession,
     who: Who,
+    /// Where it lies down when it has nothing to do, if that is with a waiter.
+    lodging: Option<Lodging>,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,21 @@ impl Seat {
     pub(super) fn new(session: ServerSession) -> Self {
         let session_id = session.terms().session_id;
         let who = Who { session_id, peer: session.peer(), lifeline: session.lifeline() };
-        Self { session, who }
+        Self { session, who, lodging: None }
+    }
+
+    /// Gives it a place with a waiter, or back to it.
+    pub(super) fn lodge(&mut self, lodging: Lodging) {
+        self.lodging = Some(lodging);
+    }
+
+    /// Takes that place, if it has one.
+    pub(super) const fn take_lodging(&mut self) -> Option<Lodging> {
+        self.lodging.take()
+    }
+
+    pub(super) const fn is_lodged(&self) -> bool {
+        self.lodging.is_some()
     }
 
     pub(super) const fn id(&self) -> u64 {

@@ -84,3 +84,4 @@ pub use bytes::Bytes;
 pub use crate::proto::{Limit, LimitExceeded, Reason, Refusal, Terms, Violation};
 pub use crate::sys::{Peer, SystemError};
 pub use crate::transport::{Abort, AttachError, Deadline, Fault, Flaw, FlawRule, Script, Wait};
+pub(crate) use crate::transport::{Berth, Dormant, PLACES, Ward};

@@ -50,6 +50,12 @@ impl EventQueue {
         epoll::modify(&self.0, source, epoll::EventData::new_u64(event), ONCE).during("epoll_ctl")
     }
 
+    /// Watches `source`, and tells one thread of those that wait of each time that something comes to be read there.
+    pub(crate) fn add_each(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
+        let interest = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&self.0, source, epoll::EventData::new_u64(event), interest).during("epoll_ctl")
+    }
+
     /// Watches `source` for the end of the other side, and for nothing else.
     pub(crate) fn add_for_hang_up(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
         epoll::add(&self.0, source, epoll::EventData::new_u64(event), epoll::EventFlags::RDHUP).during("epoll_ctl")
@@ -191,6 +197,16 @@ mod tests {
         assert_eq!(ready(&queue), None);
         queue.rearm(&signal, 6).unwrap();
         assert_eq!((ready(&queue), ready(&queue)), (Some(6), None));
+    }
+
+    #[test]
+    fn each_raising_of_a_flag_is_told_of_once() {
+        let (queue, signal) = (EventQueue::new().unwrap(), Signal::new().unwrap());
+        queue.add_each(&signal, 4).unwrap();
+        for _ in 0..3 {
+            signal.raise();
+            assert_eq!((ready(&queue), ready(&queue)), (Some(4), None));
+        }
     }
 
     #[test]
