@@ -128,6 +128,7 @@ impl Word32 {
 }
 
 impl Pillow for Word32 {
+    #[expect(single_use_lifetimes, reason = "it can't be left out here yet")]
     fn sleep_on_any<'a>(
         words: impl Iterator<Item = (&'a Self, u32)> + Clone,
         timeout: Option<Duration>,
