@@ -10,6 +10,9 @@ pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize};
 pub(crate) use mapped::AtomicU64;
 #[cfg(test)]
 pub(crate) use std::sync::Barrier;
+/// A lock that a model puts its own in the stead of.
+#[cfg(not(loom))]
+pub(crate) use std::sync::Mutex as ModelledMutex;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 #[cfg(not(loom))]
@@ -17,6 +20,8 @@ pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::Ordering;
 #[cfg(loom)]
 pub(crate) use loom::hint::spin_loop;
+#[cfg(loom)]
+pub(crate) use loom::sync::Mutex as ModelledMutex;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 

@@ -11,17 +11,21 @@ use std::panic::catch_unwind;
 
 use super::crew::Crew;
 use super::growth::Growth;
+use super::line::Line;
 use super::report::{Report, Reporter};
 use super::seat::Seat;
+use super::waiter::{Rest, Waiters};
 use crate::service::Dispatch;
 use crate::session::{Abort, Error};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, PoisonError, lock};
 use crate::sys::{Event, EventQueue, Signal, SystemError};
 
-/// The event of the queue that is no session's: those count from 1.
+/// The event of the queue that is no session's, whose ids begin at 1.
 pub(super) const STOP: Event = 0;
-/// Somebody could do with help. No session counts so far.
+/// Somebody could do with help. The ids of sessions don't come that far.
 pub(super) const HELP: Event = Event::MAX;
+/// Somebody has joined the line.
+const LINE: Event = Event::MAX - 1;
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -83,6 +87,15 @@ impl Sleeper {
     }
 }
 
+/// What a worker is to do.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Serve(Seat),
+    /// Nobody needs it, unless somebody's batch does.
+    Help,
+    Stop,
+}
+
 pub(super) struct Floor {
     pub(super) dispatch: Box<dyn Dispatch>,
     pub(super) response_timeout: Duration,
@@ -90,8 +103,12 @@ pub(super) struct Floor {
     pub(super) halt: Halt,
     pub(super) crew: Crew,
     pub(super) growth: Growth,
-    /// Where idle sessions wait, and the word to stop.
-    pub(super) queue: EventQueue,
+    /// Whether a session over shared memory never sleeps where it has a worker to itself.
+    pub(super) looks_always: bool,
+    /// Where idle sessions over sockets wait, the line, and the word to stop.
+    queue: EventQueue,
+    pub(super) line: Line<Seat>,
+    pub(super) waiters: Arc<Waiters>,
     report: Option<Box<Reporter>>,
     idle: Mutex<HashMap<u64, Seat>>,
     sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
@@ -117,14 +134,15 @@ impl Floor {
     pub(super) fn new(
         dispatch: Box<dyn Dispatch>,
         report: Option<Box<Reporter>>,
-        (workers, response_timeout): (usize, Duration),
+        (workers, response_timeout, looks_always): (usize, Duration, bool),
         growth: Growth,
         abort: Abort,
     ) -> Result<Self, SystemError> {
-        let (halt, queue) = (Halt::new()?, EventQueue::new()?);
+        let (halt, queue, line) = (Halt::new()?, EventQueue::new()?, Line::new()?);
         queue.add(&halt.signal, STOP)?;
         let crew = Crew::new(dispatch.service(), workers)?;
         crew.watch(&queue, HELP)?;
+        queue.add_edge(&line, LINE)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
         let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Ok(Self {
@@ -134,7 +152,10 @@ impl Floor {
             halt,
             crew,
             growth,
+            looks_always,
             queue,
+            line,
+            waiters: Arc::default(),
             report,
             idle,
             sleepers,
@@ -161,12 +182,25 @@ impl Floor {
         // Relaxed, also where it is taken back: this number is a matter of speed alone.
         self.living.fetch_add(1, Ordering::SeqCst);
         self.shared.fetch_add(1, Ordering::Relaxed);
+        if seat.is_lodged() {
+            return self.put_back(seat);
+        }
         self.lay_down(seat, |queue, seat, event| queue.add_once(seat, event));
     }
 
-    /// A session has nothing to do.
-    pub(super) fn put_back(&self, seat: Seat) {
-        self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+    /// A session has nothing to do, or has had its turn.
+    pub(super) fn put_back(&self, mut seat: Seat) {
+        let Some(lodging) = seat.take_lodging() else {
+            return self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+        };
+        match lodging.lay_down(seat) {
+            Rest::Begun => {}
+            Rest::Useless(seat) => self.line.join(seat),
+            Rest::Over(seat, error) => {
+                seat.ended(self, error);
+                self.close(seat);
+            }
+        }
     }
 
     fn lay_down(&self, seat: Seat, watch: impl FnOnce(&EventQueue, &Seat, Event) -> Result<(), SystemError>) {
@@ -185,13 +219,50 @@ impl Floor {
         self.close(seat);
     }
 
+    /// Waits until a worker has something to do.
+    pub(super) fn turn(&self) -> Turn {
+        let rests = self.line.begin_rest();
+        let event = if rests {
+            let event = self.crew.rest(|timeout| self.queue.wait(timeout));
+            self.line.end_rest();
+            event
+        } else {
+            // Who comes over a socket stands in the same line as the others, if there is one.
+            self.queue.wait(Some(Duration::ZERO))
+        };
+        match event {
+            // It fails for a queue that is none.
+            Ok(Some(STOP)) | Err(_) => return Turn::Stop,
+            // Somebody has joined the line, nobody has come, a batch is on offer, or a signal came.
+            Ok(Some(LINE | HELP) | None) => {}
+            Ok(Some(event)) => match self.take(event) {
+                Some(seat) if rests => return Turn::Serve(seat),
+                Some(seat) => self.line.join(seat),
+                None => {}
+            },
+        }
+        match self.line.next() {
+            Some(seat) => {
+                if matches!(event, Ok(Some(HELP))) {
+                    // It was this worker that was called, and it has no time.
+                    self.crew.wake();
+                }
+                Turn::Serve(seat)
+            }
+            None => Turn::Help,
+        }
+    }
+
     /// The idle session that there was an event of.
-    pub(super) fn take(&self, event: Event) -> Option<Seat> {
+    fn take(&self, event: Event) -> Option<Seat> {
         lock(&self.idle).remove(&event)
     }
 
-    /// An idle session, whichever.
+    /// A session that no worker has, whichever.
     pub(super) fn take_any(&self) -> Option<Seat> {
+        if let Some(seat) = self.line.next() {
+            return Some(seat);
+        }
         let mut idle = lock(&self.idle);
         let id = idle.keys().next().copied()?;
         idle.remove(&id)
@@ -200,6 +271,16 @@ impl Floor {
     /// Whether each session can have a worker to itself.
     pub(super) fn has_workers_for_all(&self) -> bool {
         self.shared.load(Ordering::Relaxed) <= self.workers
+    }
+
+    /// Whether nobody waits for a worker that is busy with somebody else.
+    pub(super) fn has_worker_to_spare(&self) -> bool {
+        self.has_workers_for_all() || self.line.has_resting()
+    }
+
+    /// Whether a worker looks for the next request of this session all the time.
+    pub(super) fn looks_always_for(&self, seat: &Seat) -> bool {
+        self.looks_always && seat.is_lodged() && self.has_workers_for_all()
     }
 
     /// A session that workers served is over.

@@ -6,8 +6,9 @@
 //! # Threads
 //!
 //! One thread accepts clients: the caller's in [`Bound::run`], one of the server's own after [`Bound::spawn`]. As many
-//! [workers](Server::workers) serve the sessions over sockets, all of them: a client costs a descriptor, not a thread. Each
-//! session over shared memory has a thread of its own, because its descriptor does not tell of messages.
+//! [workers](Server::workers) serve the sessions, all of them: a client costs a descriptor, not a thread. The descriptor of
+//! a session over shared memory does not tell of messages, so a thread of its own waits for those, 127 sessions to each:
+//! `futex_waitv(2)`. Before Linux 5.16, which had no such call, each session over shared memory has a thread that serves it.
 //!
 //! The requests of one session are answered one after the other, in the order in which they came; those of different
 //! sessions at the same time, so a handler is called by several threads at once. A handler that calls its own
@@ -38,8 +39,10 @@ mod error;
 mod floor;
 mod growth;
 mod in_process;
+mod line;
 mod report;
 mod seat;
+mod waiter;
 mod worker;
 
 pub use bound::{Bound, Running, Stop};
@@ -137,7 +140,7 @@ impl<S> Server<S> {
         self.dispatch
     }
 
-    /// The threads that serve sessions over sockets, at least one. So many handlers of such sessions run at a time.
+    /// The threads that serve sessions, at least one. So many handlers run at a time.
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers: workers.max(1), ..self }
@@ -225,7 +228,9 @@ impl<S> Server<S> {
     fn set_up(self) -> (ServerConfig, Result<Floor, SystemError>) {
         let abort = Abort::new();
         let growth = Growth::new(self.response.0, self.response.1);
+        let looks_always = self.config.looks_always();
         let config = self.config.response_payload_of(growth.offered()).abort(&abort);
-        (config, Floor::new(self.dispatch, self.report, (self.workers, self.response_timeout), growth, abort))
+        let working = (self.workers, self.response_timeout, looks_always);
+        (config, Floor::new(self.dispatch, self.report, working, growth, abort))
     }
 }

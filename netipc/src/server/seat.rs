@@ -11,6 +11,7 @@ use std::panic::catch_unwind;
 use super::batch::{self, Order};
 use super::floor::Floor;
 use super::report::Report;
+use super::waiter::Lodging;
 use crate::buf::Writer;
 use crate::codec::EncodeError;
 use crate::service::{Call, Failure, Liveness};
@@ -25,6 +26,8 @@ use crate::wire::Status;
 pub(super) struct Seat {
     session: ServerSession,
     who: Who,
+    /// Where it lies down when it has nothing to do, if that is with a waiter.
+    lodging: Option<Lodging>,
     /// Tells of the end.
     _traced: trace::Session,
 }
@@ -80,7 +83,21 @@ impl Seat {
         let (peer, lifeline) = (session.peer(), session.lifeline());
         let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
         let who = Who { session_id, peer, lifeline };
-        Self { session, who, _traced: traced }
+        Self { session, who, lodging: None, _traced: traced }
+    }
+
+    /// Gives it a place with a waiter, or back to it.
+    pub(super) fn lodge(&mut self, lodging: Lodging) {
+        self.lodging = Some(lodging);
+    }
+
+    /// Takes that place, if it has one.
+    pub(super) const fn take_lodging(&mut self) -> Option<Lodging> {
+        self.lodging.take()
+    }
+
+    pub(super) const fn is_lodged(&self) -> bool {
+        self.lodging.is_some()
     }
 
     pub(super) const fn id(&self) -> u64 {

@@ -5,12 +5,15 @@
 use core::time::Duration;
 
 use super::batch::{help, see_off};
-use super::floor::{Floor, HELP, STOP, Sleeper};
+use super::floor::{Floor, Sleeper, Turn};
 use super::seat::{Patience, Seat, Served};
 use crate::session::Deadline;
 
-/// How long a worker stays with a session that has just had an answer, where there are workers enough.
+/// How long a worker stays with a session that has just had an answer, where nobody else needs it.
 const STAY: Duration = Duration::from_millis(1);
+/// The same over shared memory where each session can have a worker to itself. To be woken from a waiter takes longer than
+/// from within the session, and a client that is kept from running for a while is no idle one yet.
+const LONG_STAY: Duration = Duration::from_millis(10);
 /// Requests of one session that are served while others may wait. Whoever asks one by one may have its next request here as
 /// soon as it has its answer, where the kernel happens to let it run at once; by luck it would get so many times what others do.
 const AT_A_TIME: u32 = 2;
@@ -21,20 +24,13 @@ const LAST_ONES: u32 = 1024;
 /// Serves whatever session has something to do, until all is to stop.
 pub(super) fn work(floor: &Floor) {
     loop {
-        match floor.crew.rest(|timeout| floor.queue.wait(timeout)) {
-            Ok(Some(STOP)) => {
+        match floor.turn() {
+            Turn::Serve(seat) => attend(floor, seat),
+            Turn::Help => help(floor),
+            Turn::Stop => {
                 drain(floor);
                 return see_off(floor);
             }
-            // The call was made, or a signal came, or a batch is on offer and nobody else needs this worker.
-            Ok(Some(HELP) | None) => help(floor),
-            Ok(Some(event)) => {
-                if let Some(seat) = floor.take(event) {
-                    attend(floor, seat);
-                }
-            }
-            // It fails for a queue that is none.
-            Err(_) => return,
         }
     }
 }
@@ -46,22 +42,41 @@ pub(super) fn drain(floor: &Floor) {
     }
 }
 
-/// Serves a session for as long as it keeps a worker busy and nobody else needs one.
+/// Serves a session for as long as it keeps a worker busy and nobody else needs that one.
 fn attend(floor: &Floor, mut seat: Seat) {
-    let mut answered = 0;
+    let mut answered = 0_u32;
+    // Until when it stays, and whether that is to be said anew, because there was a request since.
+    let (mut until, mut is_stale) = (None, false);
     while !floor.is_stopping() {
-        let stays = floor.has_workers_for_all();
+        let stays = floor.has_worker_to_spare();
         if !stays && answered >= AT_A_TIME {
             return floor.put_back(seat);
         }
-        let patience = if stays && answered > 0 { Patience::Until(Deadline::after(STAY)) } else { Patience::Now };
+        let patience = if stays && answered > 0 {
+            Patience::Until(*until.get_or_insert_with(|| Deadline::after(stay(floor, &seat))))
+        } else {
+            Patience::Now
+        };
         match seat.serve(floor, patience) {
-            Served::Request => answered += 1,
+            Served::Request => {
+                answered = answered.saturating_add(1);
+                // Shared memory needs no clock while there are requests. A socket is told the time that is left, and best
+                // always the same.
+                is_stale = seat.is_lodged();
+                until = until.filter(|_| is_stale);
+            }
+            Served::Nothing if until.is_some() && (is_stale || floor.looks_always_for(&seat)) => {
+                (until, is_stale) = (None, false);
+            }
             Served::Nothing => return floor.put_back(seat),
             Served::End => return floor.close(seat),
         }
     }
     finish(floor, seat);
+}
+
+fn stay(floor: &Floor, seat: &Seat) -> Duration {
+    if seat.is_lodged() && floor.has_workers_for_all() { LONG_STAY } else { STAY }
 }
 
 fn finish(floor: &Floor, mut seat: Seat) {

@@ -372,6 +372,11 @@ impl ServerConfig {
         policy
     }
 
+    /// Whether a thread in shared memory never sleeps.
+    pub(crate) fn looks_always(&self) -> bool {
+        self.wait == Wait::Always
+    }
+
     pub(super) fn allows(&self, peer: &Peer) -> bool {
         self.authorize.as_ref().is_none_or(|authorize| authorize(peer))
     }

@@ -88,3 +88,4 @@ pub use crate::proto::{Limit, LimitExceeded, Reason, Refusal, Terms, Violation};
 pub use crate::sys::{Peer, SystemError};
 pub(crate) use crate::transport::Counterpart;
 pub use crate::transport::{Abort, AttachError, Deadline, Fault, Flaw, FlawRule, Script, Wait};
+pub(crate) use crate::transport::{Berth, Dormant, PLACES, Ward};

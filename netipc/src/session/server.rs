@@ -13,7 +13,7 @@ use super::shared::{Grounds, Lifeline, Permit, Shared, common};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
-use crate::transport::{Deadline, Link};
+use crate::transport::{Berth, Deadline, Link};
 use crate::wire::{BatchBuilder, Header, Status};
 
 /// A server's side of a session.
@@ -65,6 +65,11 @@ impl ServerSession {
     /// What tells whether the client is still there.
     pub(crate) fn lifeline(&self) -> Lifeline {
         Lifeline::of(self.responses.sender.shared())
+    }
+
+    /// Where it sleeps without a thread of its own while no request has come, if it can.
+    pub(crate) fn berth(&self) -> Option<Berth> {
+        self.requests.receiver.berth()
     }
 
     /// Receives the next request.

@@ -18,7 +18,7 @@ mod socket;
 pub(crate) use clock::WallTime;
 pub(crate) use event::{Event, EventQueue, Signal, Timer};
 pub(crate) use file::{Directory, File, FileFacts, FileId, FileKind, raise_file_mode, unlink};
-pub(crate) use futex::{sleep_on, wake_at};
+pub(crate) use futex::{MOST_WORDS, can_sleep_on_any, sleep_on, sleep_on_any, wake_at};
 pub(crate) use map::Mapping;
 pub use peer::Peer;
 #[cfg(test)]

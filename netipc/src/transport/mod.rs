@@ -30,7 +30,7 @@ pub(crate) use memory::{Counterpart, pair, pair_on_one_thread};
 pub use memory::{Fault, Script};
 pub(crate) use seqpacket::{Listening, connect, link};
 pub use shm::{AttachError, Flaw, FlawRule};
-pub(crate) use shm::{Corrupt, Region, Room, Watcher, reclaim};
+pub(crate) use shm::{Berth, Corrupt, Dormant, PLACES, Region, Room, Ward, Watcher, reclaim};
 pub use wait::{Deadline, Wait};
 
 use crate::buf::Writer;
@@ -135,6 +135,11 @@ pub(crate) trait Incoming: Debug + Send {
 
     /// Receives one packet if there is one.
     fn try_receive(&mut self, head: &mut [u8], body: &mut [u8]) -> Result<Option<usize>, LinkError>;
+
+    /// The way to wait for a packet without a thread that does nothing else, if this link has one.
+    fn berth(&self) -> Option<Berth> {
+        None
+    }
 }
 
 /// What both halves of a link share.
