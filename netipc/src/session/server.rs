@@ -265,9 +265,9 @@ impl ResponseSender {
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
-        let len = self.sender.build(self.bounds(), deadline(), None, fill)?;
+        let len = self.sender.build(self.bounds(), &deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline(), None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, &deadline, None))?)
     }
 
     /// Answers a batch item by item, in order; the items are sent from where they are (docs/protocol.md, section 1.3).
@@ -320,9 +320,9 @@ impl ResponseSender {
     ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline(), None, fill)?;
+        let (len, count) = self.sender.build_batch(self.bounds(), max_items, &deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline(), None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, &deadline, None))?)
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not
