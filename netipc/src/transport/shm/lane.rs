@@ -34,6 +34,7 @@
 //! having answered.
 
 mod corrupt;
+mod farewell;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(test)]
