@@ -298,7 +298,7 @@ impl Client {
 /// What it means for a client that it could not connect.
 const fn refused(error: &Error) -> Event {
     match error {
-        Error::System(error) if error.is_nothing_there() || error.is_refusal() => Event::Absent,
+        Error::System(error) if error.is_nothing_there() || error.is_unheard() || error.is_refusal() => Event::Absent,
         Error::Refused(WireStatus::AuthFailed) => Event::Unauthorized,
         Error::Refused(WireStatus::Incompatible | WireStatus::Unsupported)
         | Error::Incompatible(_)

@@ -54,6 +54,8 @@ const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;
 /// Between two looks at a region that is not complete yet, and how many there are.
 const REGION_PAUSE: Duration = Duration::from_millis(5);
 const REGION_LOOKS: u32 = 40;
+/// Looks for a region that is not there at all: whoever has taken it back closes in that time.
+const ABSENT_LOOKS: u32 = 2;
 
 /// A client that has sent its hello and waits for the server's answer (docs/protocol.md, section 2).
 ///
@@ -183,7 +185,8 @@ impl Connecting {
             None => link,
             Some(endpoint) => {
                 let attached = plan.attach(endpoint, &terms, looks, deadline)?;
-                // The next server gives its regions the names of one that has ended: this may be another client's.
+                // A deployed server that is full takes the region back and closes: it lacks nothing but room. And the next
+                // server gives its regions the names of one that has ended: this may be another client's.
                 if link.wire.has_hung_up() {
                     return Err(LinkError::Closed.into());
                 }
@@ -210,7 +213,11 @@ impl Plan {
         let mut looked = 1;
         loop {
             match Region::attach(endpoint, terms.session_id, room(terms)) {
-                Err(error) if error.is_unready() && looked < looks && !deadline.has_passed() => {
+                Err(error)
+                    if (error.is_unready() && looked < looks
+                        || error.is_absent() && looked < looks.min(ABSENT_LOOKS))
+                        && !deadline.has_passed() =>
+                {
                     let pause = deadline.left().map_or(REGION_PAUSE, |left| left.min(REGION_PAUSE));
                     attempt.sleep(pause).map_err(LinkError::from)?;
                     looked += 1;

@@ -102,6 +102,11 @@ impl SystemError {
         self.errno == Errno::EXIST.raw_os_error()
     }
 
+    /// Whether nobody listens at the socket that was named.
+    pub(crate) const fn is_unheard(&self) -> bool {
+        self.errno == Errno::CONNREFUSED.raw_os_error()
+    }
+
     /// Whether this user has no right to it.
     pub(crate) const fn is_refusal(&self) -> bool {
         self.errno == Errno::ACCESS.raw_os_error() || self.errno == Errno::PERM.raw_os_error()

@@ -35,6 +35,7 @@
 
 mod corrupt;
 mod dormant;
+mod farewell;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(test)]

@@ -65,6 +65,11 @@ impl AttachError {
     pub(crate) const fn is_unready(&self) -> bool {
         matches!(self, Self::Flaw(flaw) if flaw.is_unready())
     }
+
+    /// Whether there is none.
+    pub(crate) const fn is_absent(&self) -> bool {
+        matches!(self, Self::System(error) if error.is_nothing_there())
+    }
 }
 
 /// The payloads that a region has room for, in bytes.

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     sleepers: AtomicUsize,
     /// Whoever sees to it that the end of the peer is noticed.
     watch: OnceLock<Watch>,
+    /// Whose session it is. For a child that was forked off it does not end.
+    owner: u32,
 }
 
 impl Shared {
@@ -61,6 +63,7 @@ impl Shared {
             last_sent: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             watch: OnceLock::new(),
+            owner: std::process::id(),
         }
     }
 
@@ -183,6 +186,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if std::process::id() == self.owner {
+            self.lane.say_farewell();
+        }
         if let Some(watch) = self.watch.get() {
             watch.forget(&*self.lifeline);
         }
