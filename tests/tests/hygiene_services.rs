@@ -12,7 +12,7 @@ use netipc::{Call, CallError, HandlerResult, Reply, View};
 use netipc_tests::hygiene::services::{elsewhere, lints, names};
 use netipc_tests::processes::RunDir;
 
-fn serve(server: Server, run_dir: &RunDir) -> Running {
+fn serve<S>(server: Server<S>, run_dir: &RunDir) -> Running {
     server.bind(run_dir.path()).and_then(Bound::spawn).expect("a server in a directory of its own")
 }
 
@@ -41,7 +41,7 @@ fn a_service_works_where_every_lint_is_an_error() {
     assert_eq!((old.unwrap(), client.next().unwrap()), (1, 2));
     assert_eq!(client.to_text().unwrap(), "text");
     assert!(client.is_warm().unwrap());
-    let _internal = serve(lints::internal(), &run_dir);
+    let _internal = lints::internal(run_dir.path()).unwrap();
     assert_eq!(lints::ask_internal(run_dir.path()), Some(3));
     let _nothing = serve(lints::NothingServer::new(Lab), &run_dir);
     assert!(connect::<lints::NothingClient>(&run_dir).ready());

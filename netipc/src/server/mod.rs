@@ -134,6 +134,13 @@ impl<S> Server<S> {
         Self { config: set(self.config), ..self }
     }
 
+    /// The same server, of a type that all services share.
+    #[must_use]
+    pub fn erased(self) -> Server {
+        let Self { dispatch, config, response, workers, response_timeout, report, stub: _ } = self;
+        Server { dispatch, config, response, workers, response_timeout, report, stub: PhantomData }
+    }
+
     /// What turns requests into calls of the handler, for transports of one's own. Whatever else was set is of no use then.
     #[must_use]
     pub fn into_dispatch(self) -> Box<dyn Dispatch> {

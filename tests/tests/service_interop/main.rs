@@ -208,11 +208,11 @@ const SERVICES: [(u16, &str, Message, Message); 5] = [
 
 fn server_of(code: u16) -> Server {
     let server = match code {
-        1 => IncrementServer::new(Host),
-        2 => CgroupsSnapshotServer::new(Host),
-        3 => StringReverseServer::new(Host),
-        4 => CgroupsLookupServer::new(Host),
-        5 => AppsLookupServer::new(Host),
+        1 => IncrementServer::new(Host).erased(),
+        2 => CgroupsSnapshotServer::new(Host).erased(),
+        3 => StringReverseServer::new(Host).erased(),
+        4 => CgroupsLookupServer::new(Host).erased(),
+        5 => AppsLookupServer::new(Host).erased(),
         other => panic!("{other}"),
     };
     server.auth_token(AuthToken::new(TOKEN)).profiles(Profiles::BASELINE | Profiles::SHM_HYBRID)

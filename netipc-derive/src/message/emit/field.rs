@@ -107,14 +107,14 @@ pub(crate) fn part_for(names: &Names, kind: &Kind, ty: &Type, lifetime: &TokenSt
             quote!(::core::option::Option<#inner>)
         }
         Kind::Tuple(parts) => {
-            let parts = parts.iter().map(|(kind, ty)| part(names, kind, ty));
+            let parts = parts.iter().map(|(kind, ty)| part_for(names, kind, ty, lifetime));
             quote!((#(#parts,)*))
         }
         Kind::Named => {
             let krate = &names.krate;
-            quote!(#krate::codec::PartOf<'_, #ty>)
+            quote!(#krate::codec::PartOf<#lifetime, #ty>)
         }
-        Kind::List(_, element) => quote!(&[#element]),
+        Kind::List(_, element) => quote!(&#lifetime [#element]),
         _ => {
             let private = &names.private;
             let cell = cell(names, kind, ty);

@@ -177,9 +177,11 @@ impl Internal for Lab {
 impl Nothing for Lab {}
 
 /// Serves the internal one, for tests.
-#[must_use]
-pub fn internal() -> netipc::server::Server {
-    InternalServer::new(Lab)
+///
+/// # Errors
+/// Why it can't.
+pub fn internal(run_dir: &std::path::Path) -> Result<netipc::server::Running, netipc::server::ServeError> {
+    InternalServer::new(Lab).bind(run_dir)?.spawn()
 }
 
 /// Asks it.
