@@ -173,8 +173,8 @@ type Parts = (u8, Option<String>, Reading, u64, bool);
 /// The same rows as tuples.
 #[netipc::service(name = "rows")]
 pub trait AsTuples {
-    /// Takes them.
-    fn take(
+    /// Puts them.
+    fn put(
         &self,
         one: (u8, Option<String>, Reading, u64, bool),
         maybe: Option<(u8, Option<String>, Reading, u64, bool)>,
@@ -197,7 +197,7 @@ fn row(parts: Parts) -> Row {
 fn a_tuple_has_the_bytes_of_a_message_with_its_parts_as_fields() {
     for n in 0..9 {
         let maybe = (n % 2 == 1).then(|| parts(n));
-        let tuples = AsTuplesTakeRequest {
+        let tuples = AsTuplesPutRequest {
             one: parts(n),
             maybe: maybe.clone(),
             rows: (0..n).map(parts).collect(),
@@ -211,7 +211,7 @@ fn a_tuple_has_the_bytes_of_a_message_with_its_parts_as_fields() {
         };
         let bytes = tuples.to_vec().unwrap();
         assert_eq!(bytes, messages.to_vec().unwrap());
-        let view = AsTuplesTakeRequest::decode(&bytes).unwrap();
+        let view = AsTuplesPutRequest::decode(&bytes).unwrap();
         assert!(view.rows().map(|row| row.3).eq((0..n).map(|n| 1 << n)));
         assert_eq!(view.to_owned().to_vec().unwrap(), bytes);
         assert!(format!("{view:?}").contains("one: ("), "{view:?}");
@@ -221,19 +221,19 @@ fn a_tuple_has_the_bytes_of_a_message_with_its_parts_as_fields() {
 #[test]
 fn every_byte_of_a_tuple_is_proven() {
     let tuples =
-        AsTuplesTakeRequest { one: parts(2), maybe: Some(parts(1)), rows: vec![parts(4), parts(3)], last: "e".into() };
+        AsTuplesPutRequest { one: parts(2), maybe: Some(parts(1)), rows: vec![parts(4), parts(3)], last: "e".into() };
     let bytes = tuples.to_vec().unwrap();
     for at in 0..bytes.len() {
         for flip in [0x01, 0x80, 0xff] {
             let mut bytes = bytes.clone();
             bytes[at] ^= flip;
-            let tuple = AsTuplesTakeRequest::decode_owned(&bytes)
+            let tuple = AsTuplesPutRequest::decode_owned(&bytes)
                 .map(|it| it.to_vec())
                 .is_ok_and(|again| again.as_ref() == Ok(&bytes));
             let message =
                 Rows::decode_owned(&bytes).map(|it| it.to_vec()).is_ok_and(|again| again.as_ref() == Ok(&bytes));
             assert_eq!(tuple, message, "byte {at}, {flip:#x}");
-            assert_eq!(AsTuplesTakeRequest::decode(&bytes).is_ok(), message, "byte {at}, {flip:#x}");
+            assert_eq!(AsTuplesPutRequest::decode(&bytes).is_ok(), message, "byte {at}, {flip:#x}");
         }
     }
 }
@@ -241,25 +241,25 @@ fn every_byte_of_a_tuple_is_proven() {
 #[test]
 fn a_list_of_tuples_is_built_in_place_and_closed_up() {
     let mut buffer = [0xaa; 1024];
-    let mut request = AsTuplesTakeRequest::builder(&mut buffer);
+    let mut request = AsTuplesPutRequest::builder(&mut buffer);
     let (one, two) = (parts(4), parts(5));
     request.one((one.0, one.1.as_deref(), &one.2, one.3, one.4));
     request.rows(9).push((two.0, two.1.as_deref(), &two.2, two.3, two.4)).push((0, None, &one.2, 0, false));
     request.last("l");
     let len = request.finish().unwrap();
-    let view = AsTuplesTakeRequest::decode(&buffer[..len]).unwrap().to_owned();
+    let view = AsTuplesPutRequest::decode(&buffer[..len]).unwrap().to_owned();
     assert_eq!(view.one, one);
     assert_eq!(view.rows, [two, (0, None, one.2, 0, false)]);
     assert_eq!((view.maybe, view.last.as_str()), (None, "l"));
     // What nobody sets is zero or empty.
-    let len = AsTuplesTakeRequest::builder(&mut buffer).finish().unwrap();
-    let empty = AsTuplesTakeRequest::decode(&buffer[..len]).unwrap().to_owned();
+    let len = AsTuplesPutRequest::builder(&mut buffer).finish().unwrap();
+    let empty = AsTuplesPutRequest::decode(&buffer[..len]).unwrap().to_owned();
     assert_eq!(empty.one, (0, None, Reading { sensor: String::new(), celsius: 0.0 }, 0, false));
 }
 
 #[test]
 fn a_layout_says_what_is_in_a_tuple() {
-    let layout = AsTuplesTakeRequest::LAYOUT.to_string();
+    let layout = AsTuplesPutRequest::LAYOUT.to_string();
     assert!(layout.contains("optional (unsigned; optional text, UTF-8, NUL; Reading; unsigned; bool)"), "{layout}");
     assert_ne!(TuplesSwapRequest::FINGERPRINT, TuplesCornersRequest::FINGERPRINT);
 }

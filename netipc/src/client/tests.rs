@@ -296,8 +296,9 @@ fn calls() -> Vec<Row> {
         // The request is not sent: it can't have run.
         (vec![request.clone()], &ECHO, "Ok", ready, [2, 1, 0, 1, 0]),
         (vec![request.clone()], &ONCE, "Ok", ready, [2, 1, 0, 1, 0]),
-        (vec![request.clone(), request.clone()], &ECHO, "Lost(Closed", broken, [2, 0, 1, 1, 0]),
-        (vec![request.clone(), request.clone()], &ONCE, "Lost(Closed", broken, [2, 0, 1, 1, 0]),
+        // A server that brings no answer over a connection may be full: there is a pause, and another try.
+        (vec![request.clone(), request.clone()], &ECHO, "Ok", ready, [3, 1, 0, 2, 0]),
+        (vec![request.clone(), request.clone()], &ONCE, "Ok", ready, [3, 1, 0, 2, 0]),
         // It was, and there is no answer.
         (vec![answer.clone()], &ECHO, "Ok", ready, [2, 1, 0, 1, 0]),
         (vec![answer.clone()], &ONCE, "OutcomeUnknown(Closed", broken, failed),

@@ -1,9 +1,8 @@
-use std::sync::mpsc::channel;
 use std::thread::scope;
 
 use super::{Bed, Dormant, NOISE, PLACES, Ward, wake_at};
 use crate::sync::mapped::AtomicU32;
-use crate::sync::{Arc, Ordering};
+use crate::sync::{Arc, Ordering, channel};
 use crate::transport::LinkError;
 
 /// Somebody whose word and messages belong to a test.
