@@ -1,10 +1,11 @@
 //! The two messages that every contender carries, made the same way each time, and the checksum that proves that all of
 //! a message was read.
 
+use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 
 /// A list of cgroups with two strings each: the message that Netdata's plugins exchange most.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub systemd_enabled: u32,
     pub generation: u64,
@@ -12,7 +13,7 @@ pub struct Snapshot {
 }
 
 /// One entry of a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cgroup {
     pub hash: u32,
     pub options: u32,

@@ -1,5 +1,6 @@
 //! The benches of netipc: every codec works on the same two messages, gives the same checksum, and is timed in turn with
-//! the others; every way to carry calls between two processes ([`driver`]) carries the same ones, in turn with the others.
+//! the others; every way to carry calls between two processes ([`driver`]) carries the same ones, in turn with the others;
+//! every way to make services of that ([`services`]) answers the same calls.
 
 pub mod contender;
 pub mod contenders;
@@ -7,3 +8,4 @@ pub mod data;
 pub mod driver;
 pub mod measure;
 pub mod netdata;
+pub mod services;

@@ -3,7 +3,7 @@
 //! Owns: the properties that hold for any bytes at all. A target aborts where one does not.
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{declared, envelope, natural, seeds};
+use netipc_tests::{declared, envelope, natural, seeds, workbench};
 
 /// Decodes `payload` as the derive does and as the slow decoder does, and writes what is accepted again in every way there is.
 ///
@@ -40,4 +40,13 @@ pub fn envelope(input: &[u8]) {
 /// Where they differ, or where what was accepted does not become the same bytes again.
 pub fn conversation(target: &str, input: &[u8]) {
     seeds::check_conversation(target, input);
+}
+
+/// Has a service answer `input`: the code of a method, the number of items, 0 where it is no batch, and the payload.
+///
+/// # Panics
+///
+/// Where it answers differently a second time, or where its answer does not decode.
+pub fn dispatch(input: &[u8]) {
+    workbench::check_any(input);
 }

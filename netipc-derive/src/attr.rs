@@ -43,6 +43,7 @@ enum Word {
     Require,
     Open,
     Crate,
+    Tuples,
     At,
     Nul,
     Min,
@@ -86,6 +87,7 @@ const VOCABULARY: &[Entry] = &[
     many(Word::Require, "require", STRUCT, "require(first <= last)"),
     once(Word::Open, "open", ENUM, "open"),
     once(Word::Crate, "crate", ITEM, "crate = path::to::netipc"),
+    once(Word::Tuples, "__tuples", ITEM, "__tuples"),
     once(Word::At, "at", FIELD, "at = 4"),
     once(Word::Nul, "nul", ANY_FIELD, "nul"),
     once(Word::Min, "min", ANY_FIELD, "min = 1"),
@@ -122,6 +124,8 @@ pub(crate) struct Attrs {
     pub(crate) require: Vec<Expr>,
     pub(crate) open: Option<Span>,
     pub(crate) krate: Option<Path>,
+    /// It was made of a method, and may hold tuples.
+    pub(crate) tuples: bool,
     pub(crate) at: Option<Given<usize>>,
     pub(crate) nul: Option<Span>,
     pub(crate) min: Option<Expr>,
@@ -197,6 +201,7 @@ impl Reader<'_> {
             Word::Tolerate => return self.tolerate(&value, rest),
             Word::Require => attrs.require.push(value.condition(rest)?),
             Word::Open => attrs.open = Some(value.flag(rest)?),
+            Word::Tuples => attrs.tuples = value.flag(rest).is_ok(),
             Word::Crate => attrs.krate = Some(value.path(rest)?),
             Word::At => attrs.at = Some(value.number(rest)?),
             Word::Nul => attrs.nul = Some(value.flag(rest)?),
@@ -237,8 +242,9 @@ impl Reader<'_> {
 }
 
 fn known_on(place: Place) -> String {
-    let names: Vec<_> =
-        VOCABULARY.iter().filter(|entry| entry.on.contains(&place)).map(|entry| format!("`{}`", entry.name)).collect();
+    // What begins with `__` is between our macros.
+    let known = VOCABULARY.iter().filter(|entry| entry.on.contains(&place) && !entry.name.starts_with("__"));
+    let names: Vec<_> = known.map(|entry| format!("`{}`", entry.name)).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 

@@ -45,6 +45,22 @@
 //! Below services, `session` carries payloads between processes, whatever they mean; `proto` has the rules of that
 //! conversation as machines without I/O, for transports of one's own, and [`wire`] the envelope that payloads travel in.
 
+//! # Features
+//!
+//! `tracing`, off by default, tells what happens to connections and calls as events of the `tracing` crate, of the targets
+//! `netipc::client` and `netipc::server`:
+//!
+//! | event | level | of a client | of a server |
+//! |---|---|---|---|
+//! | `connect` | debug | `place`, `session_id`, `profile` | `session_id`, `pid`, `profile` |
+//! | `reconnect` | debug | the same, where it had been connected before | |
+//! | `refuse` | warn | `place`, `error`: it could not connect | `pid`, `error`: a client was not let in |
+//! | `call` | trace | `method`, `code`, `duration_us`, `request_bytes`; `answer_bytes` or `error` | `session_id`, `code`, `duration_us`, `request_bytes`, `reply_bytes`; `error`: its handler has returned |
+//! | `violation` | warn | `error`: the server broke a rule | `session_id`, `error`: the client did |
+//! | `close` | debug | `session_id` | `session_id` |
+//!
+//! Without it, there is no trace of this in what the compiler makes.
+
 // Generated code names the crate; inside it, this is how.
 extern crate self as netipc;
 
@@ -72,6 +88,9 @@ pub mod session;
 mod sync;
 #[cfg(target_os = "linux")]
 mod sys;
+#[cfg(target_os = "linux")]
+#[cfg_attr(feature = "tracing", path = "trace/on.rs")]
+mod trace;
 #[cfg(target_os = "linux")]
 mod transport;
 pub mod wire;

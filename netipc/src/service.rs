@@ -107,6 +107,12 @@ impl<'a> Call<'a> {
         Self { peer: Peer::this_process(), session_id, message_id, method, liveness: None }
     }
 
+    /// The same call, of that method: for whoever has a [`Dispatch`] serve requests that came by other ways than a session.
+    #[must_use]
+    pub const fn of(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
     /// The process that asks, by the kernel's word.
     #[must_use]
     pub const fn peer(&self) -> Peer {
@@ -290,12 +296,14 @@ pub(crate) mod private {
     ) -> Result<(), Failure> {
         let mut outcome = None;
         let filled = fill(Reply { draft: Draft::new(writer), outcome: &mut outcome });
-        filled.map_err(Failure::Handler)?;
-        match outcome {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
+        match (filled, outcome) {
+            // What `finish` told the handler: a reply that is too long is one to a client that may take a longer one.
+            (Err(handler), Some(Err(error))) if handler.0.downcast_ref() == Some(&error) => Err(error.into()),
+            (Err(handler), _) => Err(Failure::Handler(handler)),
+            (Ok(()), Some(Ok(_))) => Ok(()),
+            (Ok(()), Some(Err(error))) => Err(error.into()),
             // It was forgotten, and not dropped.
-            None => Err(Failure::Handler("the reply was never completed".into())),
+            (Ok(()), None) => Err(Failure::Handler("the reply was never completed".into())),
         }
     }
 }

@@ -10,6 +10,9 @@ pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize};
 pub(crate) use mapped::AtomicU64;
 #[cfg(test)]
 pub(crate) use std::sync::Barrier;
+/// A lock that a model puts its own in the stead of.
+#[cfg(not(loom))]
+pub(crate) use std::sync::Mutex as ModelledMutex;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 #[cfg(not(loom))]
@@ -17,6 +20,8 @@ pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::Ordering;
 #[cfg(loom)]
 pub(crate) use loom::hint::spin_loop;
+#[cfg(loom)]
+pub(crate) use loom::sync::Mutex as ModelledMutex;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
@@ -30,6 +35,15 @@ pub(crate) mod mapped {
 /// Nothing here leaves a lock's content half changed, so there is nothing to fear in it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that nobody else in this process has got from here.
+pub(crate) fn unique() -> u64 {
+    // The machine's: no model counts so far.
+    use mapped::AtomicU64 as Count;
+    static NEXT: Count = Count::new(1);
+    // Relaxed: nothing but the number itself depends on it.
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An atomic word of the machine's or of a model's.

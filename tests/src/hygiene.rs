@@ -6,4 +6,5 @@ pub mod lints;
 pub mod names;
 pub mod no_prelude;
 pub mod renamed;
+pub mod services;
 pub mod shadowed;

@@ -12,6 +12,10 @@ pub mod hygiene;
 pub mod memory;
 pub mod mutate;
 pub mod natural;
+#[cfg(target_os = "linux")]
+pub mod observed;
+#[cfg(target_os = "linux")]
+pub mod older;
 pub mod oracle;
 pub mod payload_vectors;
 pub mod processes;
@@ -22,3 +26,5 @@ pub mod raw;
 pub mod region;
 pub mod regions;
 pub mod seeds;
+#[cfg(target_os = "linux")]
+pub mod workbench;

@@ -200,6 +200,17 @@ impl Raw {
         assert_eq!(self.send(b"anybody there?"), Err(Errno::PIPE), "{name}");
     }
 
+    /// Whether the peer has hung up.
+    ///
+    /// # Panics
+    /// Never: it is a socket.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("a socket");
+        fds[0].revents().contains(PollFlags::HUP)
+    }
+
     /// Says that nothing more will be sent, and goes on listening.
     ///
     /// # Panics
@@ -247,6 +258,27 @@ impl RawServer {
     pub fn accept(&self) -> Raw {
         set_socket_timeout(&self.0, Timeout::Recv, Some(SOON)).expect("a socket takes a timeout");
         Raw::new(accept_with(&self.0, SocketFlags::CLOEXEC).expect("a client"))
+    }
+
+    /// The next client, who is granted what it proposes but for the largest response payload.
+    ///
+    /// # Panics
+    /// Where there is none, or it says no hello.
+    #[must_use]
+    pub fn admit(&self, response_payload: u32) -> Raw {
+        let raw = self.accept();
+        let packet = raw.receive().expect("a hello");
+        let hello = Hello::parse(&packet[32..]).expect("a hello");
+        let ack = HelloAck {
+            request_payload: hello.max_request_payload,
+            request_items: hello.max_request_items,
+            response_items: hello.max_request_items,
+            packet_size: hello.packet_size,
+            response_payload,
+            ..good_ack()
+        };
+        raw.send(&ack_packet(&ack)).expect("the client is there");
+        raw
     }
 
     /// Whether a client has connected that was not accepted yet.

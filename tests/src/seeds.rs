@@ -9,7 +9,7 @@ use netipc::wire::{HEADER_LEN, HelloAck};
 
 use crate::oracle::Message;
 use crate::payload_vectors::{Verdict, load};
-use crate::{conversation, envelope, natural, vectors};
+use crate::{conversation, envelope, natural, vectors, workbench};
 
 /// The fuzz target for payloads of `message`.
 #[must_use]
@@ -34,6 +34,9 @@ pub const ENVELOPE: &str = "envelope";
 
 /// The fuzz targets for one structure of the envelope each, and for the machines of the conversation.
 pub const CONVERSATION: [&str; 6] = ["header", "chunk", "hello", "handshake_server", "handshake_client", "assemble"];
+
+/// The fuzz target for whole requests to a service.
+pub const DISPATCH: &str = "dispatch";
 
 /// Gives `input` to one of the targets of [`CONVERSATION`].
 ///
@@ -157,8 +160,14 @@ pub fn conversation() -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
+/// A request of each kind to a service, and the seed file that holds it.
+#[must_use]
+pub fn dispatch() -> Vec<(PathBuf, Vec<u8>)> {
+    workbench::requests().into_iter().map(|(name, seed)| (directory_of(DISPATCH).join(name), seed)).collect()
+}
+
 /// All seeds that are made, and their files.
 #[must_use]
 pub fn all() -> Vec<(PathBuf, Vec<u8>)> {
-    [from_vectors(), natural(), envelope(), conversation()].concat()
+    [from_vectors(), natural(), envelope(), conversation(), dispatch()].concat()
 }

@@ -83,3 +83,75 @@ fn an_error_of_the_method_is_not_one_of_the_call() {
     assert_eq!((client.status().answered, client.status().failed), (2, 0));
     drop(server);
 }
+
+mod snapshot {
+    use netipc::{Reply, View, WireMessage};
+
+    #[derive(WireMessage)]
+    #[wire(version = 1, size = 4)]
+    pub struct SnapshotRequest {}
+
+    #[derive(WireMessage)]
+    #[wire(version = 1, size = 32)]
+    #[wire(tolerate(string_order, slack))]
+    pub struct Cgroup {
+        #[wire(at = 4)]
+        pub hash: u32,
+        #[wire(at = 8)]
+        pub options: u32,
+        #[wire(at = 12)]
+        pub enabled: u32,
+        #[wire(at = 16, nul)]
+        pub name: Vec<u8>,
+        #[wire(at = 24, nul)]
+        pub path: Vec<u8>,
+    }
+
+    #[derive(WireMessage)]
+    #[wire(version = 1, size = 24, reserved(at = 12, len = 4), tolerate(trailing, item_order, item_overlap))]
+    pub struct Snapshot {
+        #[wire(at = 8)]
+        pub systemd_enabled: u32,
+        #[wire(at = 16)]
+        pub generation: u64,
+        #[wire(directory, count_at = 4, count = u32)]
+        pub items: Vec<Cgroup>,
+    }
+
+    #[netipc::service(name = "cgroups-snapshot")]
+    pub trait CgroupsSnapshot {
+        #[method(code = 2)]
+        fn snapshot(&self, request: View<'_, SnapshotRequest>, reply: Reply<'_, Snapshot>) -> netipc::HandlerResult;
+    }
+
+    pub struct Machine {
+        pub cgroups: Vec<(u32, &'static str)>,
+    }
+
+    impl CgroupsSnapshot for Machine {
+        fn snapshot(&self, _: View<'_, SnapshotRequest>, mut reply: Reply<'_, Snapshot>) -> netipc::HandlerResult {
+            let path = |name: &str| format!("/sys/fs/cgroup/{name}");
+            reply.systemd_enabled(1).generation(7);
+            let mut items = reply.items(self.cgroups.len());
+            for (hash, name) in &self.cgroups {
+                items.push(|item| item.hash(*hash).enabled(1).name(name.as_bytes()).path(path(name).as_bytes()));
+            }
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_built_in_place_and_seen_in_place() {
+    use snapshot::{CgroupsSnapshotClient, CgroupsSnapshotServer, Machine, SnapshotRequest};
+
+    let run_dir = RunDir::new();
+    let machine = Machine { cgroups: vec![(3, "init.scope"), (4, "user.slice")] };
+    let _server = CgroupsSnapshotServer::new(machine).bind(run_dir.path()).unwrap().spawn().unwrap();
+    let mut client = CgroupsSnapshotClient::connect(run_dir.path()).unwrap();
+    let snapshot = client.snapshot(&SnapshotRequest {}).unwrap();
+    assert_eq!((snapshot.systemd_enabled(), snapshot.generation()), (1, 7));
+    let items = snapshot.items().map(|item| (item.hash(), item.name(), item.path()));
+    let items: Vec<_> = items.map(|(hash, name, path)| format!("{hash} {name} {path}")).collect();
+    assert_eq!(items, ["3 init.scope /sys/fs/cgroup/init.scope", "4 user.slice /sys/fs/cgroup/user.slice"]);
+}

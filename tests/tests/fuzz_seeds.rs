@@ -3,7 +3,7 @@
 use std::fs;
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{declared, envelope, natural, seeds};
+use netipc_tests::{declared, envelope, natural, seeds, workbench};
 
 #[test]
 fn each_vector_is_a_seed_of_its_target() {
@@ -57,5 +57,14 @@ fn the_seeds_of_the_conversation_hold_what_their_targets_hold_of_any_input() {
         let inputs = inputs(target);
         assert!(inputs.len() >= 8, "{target}: {}", inputs.len());
         inputs.iter().for_each(|input| seeds::check_conversation(target, input));
+    }
+}
+
+#[test]
+fn the_seeds_of_a_service_are_served_twice_alike_and_their_answers_decode() {
+    inputs(seeds::DISPATCH).iter().for_each(|input| workbench::check_any(input));
+    // Those that are made are taken, but for one that nobody knows.
+    for (name, input) in workbench::requests() {
+        assert_eq!(workbench::is_served(&input), !["refuse", "unknown", "batch-of-refusals"].contains(&name), "{name}");
     }
 }

@@ -121,6 +121,15 @@ fn who_is_not_connected_tries_nothing() {
 }
 
 #[test]
+fn nobody_serves_at_what_a_dead_server_has_left() {
+    let run_dir = RunDir::new();
+    drop(std::os::unix::net::UnixListener::bind(run_dir.path().join("echo.sock")).unwrap());
+    let mut client = config().build(run_dir.path());
+    assert!(matches!(client.0.refresh(), Err(CallError::Connect(Error::System(_)))));
+    assert_eq!(client.state(), State::NotFound);
+}
+
+#[test]
 fn a_path_that_cannot_be_is_told_by_refresh() {
     let mut client = config().build("/".repeat(200));
     assert!(matches!(client.0.refresh(), Err(CallError::Endpoint(_))));

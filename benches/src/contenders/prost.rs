@@ -5,7 +5,7 @@ use crate::data::{self, checksum, digest, opaque};
 use prost::Message;
 use std::hint::black_box;
 
-#[derive(Message)]
+#[derive(Clone, Message)]
 pub struct Snapshot {
     #[prost(uint32, tag = "1")]
     systemd_enabled: u32,
@@ -15,7 +15,7 @@ pub struct Snapshot {
     items: Vec<Cgroup>,
 }
 
-#[derive(Message)]
+#[derive(Clone, Message)]
 pub struct Cgroup {
     // Hashes and bit sets fill their 32 bits: fixed32 is what a .proto would say.
     #[prost(fixed32, tag = "1")]
@@ -88,6 +88,13 @@ impl Contender<data::Snapshot> for SnapshotCodec {
             .iter()
             .map(|item| digest(item.hash, item.options, item.enabled, item.name.as_bytes(), item.path.as_bytes()));
         checksum(owned.systemd_enabled, owned.generation, digests)
+    }
+}
+
+impl SnapshotCodec {
+    /// The message that it encodes.
+    pub fn into_message(self) -> Snapshot {
+        self.value
     }
 }
 

@@ -52,7 +52,21 @@ impl Server {
         workload: &Workload,
         cpu: Option<usize>,
     ) -> io::Result<(Self, End)> {
-        let (stdin, run_dir, end) = match contender.meeting() {
+        Self::start_as(program, contender.name(), workload.name, contender.meeting(), cpu)
+    }
+
+    /// The same for a contender and a load that `program` knows by these names.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_as(
+        program: &Path,
+        contender: &str,
+        load: &str,
+        meeting: Meeting,
+        cpu: Option<usize>,
+    ) -> io::Result<(Self, End)> {
+        let (stdin, run_dir, end) = match meeting {
             Meeting::Pair => {
                 let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
                 (Stdio::from(far), None, End::Socket(near))
@@ -60,11 +74,11 @@ impl Server {
             Meeting::RunDir => {
                 let run_dir = RunDir::new()?;
                 let end = End::RunDir(run_dir.path().to_owned());
-                (Stdio::null(), Some(run_dir), end)
+                (Stdio::piped(), Some(run_dir), end)
             }
         };
         let mut command = Command::new(program);
-        command.args([SERVE, contender.name(), workload.name]);
+        command.args([SERVE, contender, load]);
         command.arg(std::process::id().to_string());
         command.arg(cpu.map_or(NONE.to_owned(), |cpu| cpu.to_string()));
         command.arg(run_dir.as_ref().map_or(Path::new(NONE), RunDir::path));
@@ -75,7 +89,7 @@ impl Server {
         let mut server = Self { child, stdout, run_dir };
         match server.next_byte()? {
             Some(READY) => Ok((server, end)),
-            other => Err(io::Error::other(format!("{}: the server said {other:?} instead of ready", contender.name()))),
+            other => Err(io::Error::other(format!("{contender}: the server said {other:?} instead of ready"))),
         }
     }
 
@@ -88,8 +102,17 @@ impl Server {
     ///
     /// # Errors
     /// It does not, or had something to complain about.
-    pub fn finish(mut self, caller: Box<dyn Caller>) -> io::Result<()> {
+    pub fn finish(self, caller: Box<dyn Caller>) -> io::Result<()> {
         drop(caller);
+        self.end()
+    }
+
+    /// Waits for a server to end that nobody is connected to any more, or that ends with its stdin.
+    ///
+    /// # Errors
+    /// As [`Server::finish`].
+    pub fn end(mut self) -> io::Result<()> {
+        drop(self.child.stdin.take());
         if let Some(byte) = self.next_byte()? {
             return Err(io::Error::other(format!("the server printed {byte}")));
         }
@@ -138,25 +161,62 @@ impl Ready {
 /// # Errors
 /// The arguments are not those of [`Server::start`], or the contender fails.
 pub fn serve(args: &[String]) -> io::Result<()> {
-    let [contender, workload, parent, cpu, run_dir] = args else {
+    let Some(Role { contender, load, run_dir, ready }) = role(args)? else { return Ok(()) };
+    let contender = known(CONTENDERS.iter().find(|known| known.name() == contender), contender)?;
+    let workload = known(WORKLOADS.iter().find(|known| known.name == load), load)?;
+    let end = match contender.meeting() {
+        Meeting::Pair => End::Socket(io::stdin().as_fd().try_clone_to_owned()?),
+        Meeting::RunDir => End::RunDir(run_dir),
+    };
+    hung_up(contender.serve(end, workload, ready))
+}
+
+/// What a server was started for.
+#[derive(Debug)]
+pub struct Role<'a> {
+    /// The contender's name.
+    pub contender: &'a str,
+    /// The load's.
+    pub load: &'a str,
+    /// Of [`Meeting::RunDir`].
+    pub run_dir: PathBuf,
+    /// To be said once a client can connect.
+    pub ready: Ready,
+}
+
+/// Reads the arguments behind [`SERVE`], and places this process; `None` where its client is gone already.
+///
+/// # Errors
+/// The arguments are not those of [`Server::start_as`], or the kernel refuses.
+pub fn role(args: &[String]) -> io::Result<Option<Role<'_>>> {
+    let [contender, load, parent, cpu, run_dir] = args else {
         return Err(io::Error::other("a server is started by its client"));
     };
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The signal is for what happens from here on.
     if getppid().map(|parent| parent.as_raw_nonzero().to_string()).as_ref() != Some(parent) {
-        return Ok(());
+        return Ok(None);
     }
-    let unknown = |name: &str| io::Error::other(format!("{name}: not known"));
-    let contender = CONTENDERS.iter().find(|known| known.name() == contender).ok_or_else(|| unknown(contender))?;
-    let workload = WORKLOADS.iter().find(|known| known.name == workload).ok_or_else(|| unknown(workload))?;
     if cpu != NONE {
         placement::pin(cpu.parse().map_err(io::Error::other)?)?;
     }
-    let end = match contender.meeting() {
-        Meeting::Pair => End::Socket(io::stdin().as_fd().try_clone_to_owned()?),
-        Meeting::RunDir => End::RunDir(PathBuf::from(run_dir)),
-    };
-    match contender.serve(end, workload, Ready(())) {
+    Ok(Some(Role { contender, load, run_dir: PathBuf::from(run_dir), ready: Ready(()) }))
+}
+
+/// What was found under a name.
+///
+/// # Errors
+/// Nothing was.
+pub fn known<T>(found: Option<T>, name: &str) -> io::Result<T> {
+    found.ok_or_else(|| io::Error::other(format!("{name}: not known")))
+}
+
+/// A broken pipe and a reset connection count as the client's hanging up.
+///
+/// # Errors
+/// All others.
+pub fn hung_up(served: io::Result<()>) -> io::Result<()> {
+    match served {
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
         served => served,
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use netipc::endpoint::Endpoint;
-use netipc::session::{Abort, ClientConfig, ClientSession, Deadline, Error, ServerConfig, Wait};
+use netipc::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Listener, ServerConfig, Wait};
 use netipc::wire::{Method, Profiles};
 
 use super::process::Ready;
@@ -26,8 +26,8 @@ pub const SHM_ADAPTIVE: Session = Session { name: "session shm, adaptive", over:
 /// A session over shared memory that never sleeps.
 pub const SHM_ALWAYS: Session = Session { name: "session shm, always", wait: Wait::Always, over: Over::SharedMemory };
 
-const METHOD: Method = Method::new(1);
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const METHOD: Method = Method::new(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A session.
 #[derive(Debug)]
@@ -48,11 +48,46 @@ pub enum Over {
 
 impl Over {
     /// No other is proposed or taken: where it can't be had, the run fails, and does not measure something else.
-    fn profiles(self) -> Profiles {
+    pub(crate) fn profiles(self) -> Profiles {
         match self {
             Self::Socket => Profiles::BASELINE,
             Self::SharedMemory => Profiles::SHM_HYBRID,
         }
+    }
+}
+
+impl Session {
+    /// Listens for what `workload` needs.
+    ///
+    /// # Errors
+    /// It can't.
+    pub(crate) fn listen(&self, end: End, workload: &Workload, abort: &Abort) -> io::Result<Listener> {
+        let config = ServerConfig::new()
+            .profiles(self.over.profiles())
+            .max_request_payload(limit(workload.request_len))
+            .max_response_payload(limit(workload.response_len))
+            .wait(self.wait)
+            .abort(abort);
+        config.listen(&endpoint(end)?).map_err(io::Error::other)
+    }
+
+    /// Connects for what `workload` needs.
+    ///
+    /// # Errors
+    /// It can't, or not over what it is to travel over.
+    pub(crate) fn open(&self, end: End, workload: &Workload, abort: &Abort) -> io::Result<ClientSession> {
+        let config = ClientConfig::new()
+            .profiles(self.over.profiles())
+            .max_request_payload(limit(workload.request_len))
+            .max_response_payload(limit(workload.response_len))
+            .wait(self.wait)
+            .abort(abort);
+        let session = config.connect(&endpoint(end)?, Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
+        let profile = session.status().profile;
+        if profile != self.over.profiles() {
+            return Err(io::Error::other(format!("the session came to travel over {profile:?}")));
+        }
+        Ok(session)
     }
 }
 
@@ -75,13 +110,7 @@ impl Contender for Session {
 
     fn serve(&self, end: End, workload: &Workload, ready: Ready) -> io::Result<()> {
         let abort = Abort::new();
-        let config = ServerConfig::new()
-            .profiles(self.over.profiles())
-            .max_request_payload(limit(workload.request_len))
-            .max_response_payload(limit(workload.response_len))
-            .wait(self.wait)
-            .abort(&abort);
-        let mut listener = config.listen(&endpoint(end)?).map_err(io::Error::other)?;
+        let mut listener = self.listen(end, workload, &abort)?;
         ready.say()?;
         let mut session = listener.accept(Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
         let mut answers = Answers::new(workload);
@@ -101,17 +130,7 @@ impl Contender for Session {
 
     fn connect(&self, end: End, workload: &Workload) -> io::Result<Box<dyn Caller>> {
         let abort = Abort::new();
-        let config = ClientConfig::new()
-            .profiles(self.over.profiles())
-            .max_request_payload(limit(workload.request_len))
-            .max_response_payload(limit(workload.response_len))
-            .wait(self.wait)
-            .abort(&abort);
-        let session = config.connect(&endpoint(end)?, Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
-        let profile = session.status().profile;
-        if profile != self.over.profiles() {
-            return Err(io::Error::other(format!("the session came to travel over {profile:?}")));
-        }
+        let session = self.open(end, workload, &abort)?;
         Ok(Box::new(SessionCaller { session, _abort: abort }))
     }
 }
@@ -149,7 +168,7 @@ fn limit(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX).max(1024)
 }
 
-fn failed(error: Error) -> io::Error {
+pub(crate) fn failed(error: Error) -> io::Error {
     match error {
         Error::Closed { .. } => io::ErrorKind::BrokenPipe.into(),
         error => io::Error::other(error),

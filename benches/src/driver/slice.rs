@@ -106,7 +106,7 @@ pub struct Idle {
 }
 
 /// Calls for `length`; returns how many calls there were and how long they took, all answered.
-fn drive(
+pub(crate) fn drive(
     caller: &mut dyn Caller,
     requests: &mut Requests,
     workload: &Workload,

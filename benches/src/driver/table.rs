@@ -136,7 +136,7 @@ fn row(rows: &mut String, placement: Placement, name: &str, references: &[&[Figu
 }
 
 /// Two decimals, and one more of what is small: shared memory is a hundred times as fast as what wakes a CPU.
-fn three_digits(value: f64) -> String {
+pub(crate) fn three_digits(value: f64) -> String {
     if value < 1.0 { format!("{value:.3}") } else { format!("{value:.2}") }
 }
 

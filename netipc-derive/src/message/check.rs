@@ -7,7 +7,7 @@ mod bounds;
 mod lists;
 mod names;
 mod placement;
-mod types;
+pub(crate) mod types;
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) fn check(message: &Message, layout_known: bool, errors: &mut Diagnost
             }
             values(union.variants.iter().map(|it| (&it.ident, it.value, it.value_span)).collect(), errors);
             for variant in &union.variants {
-                types::check(&message.ident, &variant.fields, errors);
+                types::check(message, &variant.fields, errors);
                 tails(&variant.fields, errors);
                 names::reserved(&variant.fields, errors);
                 bounds::check(&variant.fields, errors);
@@ -61,7 +61,7 @@ fn room_for_other(code: &Code, errors: &mut Diagnostics) {
 const MOST_VARIANTS: usize = 100;
 
 /// Fields that vary in length have a bit each in the builders' state.
-const MOST_TAILS: usize = 64;
+pub(crate) const MOST_TAILS: usize = 64;
 
 /// Reports the first field that a builder could not keep track of.
 fn tails(fields: &[Field], errors: &mut Diagnostics) {
@@ -75,7 +75,7 @@ fn tails(fields: &[Field], errors: &mut Diagnostics) {
 }
 
 fn structure(message: &Message, body: &Struct, layout_known: bool, errors: &mut Diagnostics) {
-    types::check(&message.ident, &body.fields, errors);
+    types::check(message, &body.fields, errors);
     tails(&body.fields, errors);
     bounds::check(&body.fields, errors);
     names::check(&message.ident, &body.fields, errors);

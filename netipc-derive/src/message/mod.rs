@@ -3,7 +3,7 @@
 //! Owns the order of the stages. Each reports all it finds, and what is wrong in one does not stop the next unless
 //! there is nothing left to look at.
 
-mod check;
+pub(crate) mod check;
 mod condition;
 mod docs;
 pub(crate) mod emit;

@@ -15,6 +15,8 @@ pub(crate) struct Message {
     pub(crate) docs: Vec<Attribute>,
     /// Where generated code finds the library: `::netipc`, or what `crate = path` says.
     pub(crate) krate: Path,
+    /// Whether it was made of a method, whose parameters and results may be tuples.
+    pub(crate) tuples: bool,
     pub(crate) body: Body,
 }
 

@@ -32,6 +32,7 @@ pub(super) fn parse(input: DeriveInput, errors: &mut Diagnostics) -> Option<Pars
     let attrs = attr::read(&input.attrs, place, errors);
     let krate = attrs.krate.clone().unwrap_or_else(|| parse_quote!(::netipc));
     let mut layout_known = !attrs.broken;
+    let tuples = attrs.tuples;
     let body = match &input.data {
         Data::Struct(data) => Body::Struct(message(attrs, &data.fields, &mut layout_known, errors)?),
         Data::Enum(data) => choice::parse(&input, data, &attrs, errors)?,
@@ -43,7 +44,7 @@ pub(super) fn parse(input: DeriveInput, errors: &mut Diagnostics) -> Option<Pars
             return None;
         }
     };
-    let message = Message { vis: input.vis, ident: input.ident, docs: docs(&input.attrs), krate, body };
+    let message = Message { vis: input.vis, ident: input.ident, docs: docs(&input.attrs), krate, tuples, body };
     Some(Parsed { message, layout_known })
 }
 

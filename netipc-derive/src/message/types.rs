@@ -61,7 +61,7 @@ pub(crate) fn classify(ty: &Type, errors: &mut Diagnostics) -> Option<Kind> {
         Type::TraitObject(_) | Type::ImplTrait(_) => {
             "a trait has no layout; name a type, or an enum of the types it can be"
         }
-        Type::Never(_) => "`!` has no value; leave the field out",
+        Type::Never(_) => "`!` has no value to send; leave it out",
         Type::Infer(_) => "the type must be named: its layout is decided here",
         _ => "this type has no layout that a macro can see; name it",
     };

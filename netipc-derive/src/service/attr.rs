@@ -22,7 +22,8 @@ struct Word {
     value: Option<Expr>,
 }
 
-fn words(tokens: TokenStream, usage: &str, errors: &mut Diagnostics) -> Vec<Word> {
+/// The words, one after the other; `None` where they can't be told apart, which is reported.
+fn words(tokens: TokenStream, usage: &str, errors: &mut Diagnostics) -> Option<Vec<Word>> {
     let word = |input: ParseStream<'_>| {
         let key = input.call(Ident::parse_any)?;
         let value = if input.peek(Token![=]) {
@@ -35,10 +36,10 @@ fn words(tokens: TokenStream, usage: &str, errors: &mut Diagnostics) -> Vec<Word
     };
     let list = |input: ParseStream<'_>| Punctuated::<Word, Token![,]>::parse_terminated_with(input, word);
     match list.parse2(tokens) {
-        Ok(words) => words.into_iter().collect(),
+        Ok(words) => Some(words.into_iter().collect()),
         Err(error) => {
             errors.error_at(error.span(), format!("write `{usage}`"));
-            Vec::new()
+            None
         }
     }
 }
@@ -83,9 +84,10 @@ pub(super) struct OfTrait {
 /// Reads what stands in `#[netipc::service(..)]`.
 pub(super) fn of_trait(tokens: TokenStream, errors: &mut Diagnostics) -> OfTrait {
     let mut read = OfTrait { name: None, krate: parse_quote!(::netipc) };
-    let mut named = false;
     let words = words(tokens, "name = \"..\", crate = path::to::netipc", errors);
-    each(words, &["name", "crate"], "a service", errors, |word, errors| {
+    // What could not be read may have been the name.
+    let mut named = words.is_none();
+    each(words.unwrap_or_default(), &["name", "crate"], "a service", errors, |word, errors| {
         if word.key == "name" {
             named = true;
         }
@@ -119,7 +121,11 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
     let mut all = Vec::new();
     for attribute in attributes.iter().filter(|attribute| is_method(attribute)) {
         match attribute.meta.require_list() {
-            Ok(list) => all.extend(words(list.tokens.clone(), "code = 1, idempotent = false", errors)),
+            Ok(list) => match words(list.tokens.clone(), "code = 1, idempotent = false", errors) {
+                Some(words) => all.extend(words),
+                // What could not be read may have been the code.
+                None => read.coded = true,
+            },
             Err(_) => errors.error(attribute, "write `#[method(code = 1)]`"),
         }
     }

@@ -1,12 +1,26 @@
 //! The rules between what was read: codes, and names that generated code has already.
 
+use syn::Ident;
 use syn::ext::IdentExt;
 
-use super::model::{Method, Payload, Service};
+use syn::Type;
+
+use super::model::{Method, Part, Payload, Returns, Service};
 use crate::diagnostics::Diagnostics;
+use crate::message::check::{MOST_TAILS, types};
+use crate::message::model::Kind;
 
 /// What every client has as its own.
-const OF_CLIENTS: &[&str] = &["new", "connect", "config", "refresh", "ready", "status", "abort_handle", "pipeline"];
+const OF_CLIENTS: &[&str] =
+    &["new", "connect", "config", "refresh", "ready", "status", "abort_handle", "pipeline", "within"];
+
+/// What every pipeline has besides.
+const OF_PIPELINES: &[&str] = &["take"];
+
+/// Whether every client has a function of that name.
+pub(super) fn is_of_clients(name: &str) -> bool {
+    OF_CLIENTS.contains(&name)
+}
 
 /// Names that a field of a request cannot have, and whose they are.
 const OF_MESSAGES: &[(&str, &str)] =
@@ -20,6 +34,53 @@ pub(super) fn check(service: &Service, errors: &mut Diagnostics) {
         let earlier = service.methods.get(..index).unwrap_or_default();
         clashes(service, method, earlier, errors);
         params(service, method, errors);
+        kinds(service, method, errors);
+    }
+}
+
+/// What can nest in what, and that no type is called as one that is generated.
+fn kinds(service: &Service, method: &Method, errors: &mut Diagnostics) {
+    let params = method.params.iter().map(|param| (&param.kind, &param.ty));
+    let part = |part: &'_ Part| (part.kind.clone(), part.ty.clone());
+    let returned: Vec<(Kind, Type)> = match &method.returns {
+        Returns::Nothing => Vec::new(),
+        Returns::Value(value) => vec![part(value)],
+        Returns::Outcome(value, error) => value.iter().map(part).chain([part(error)]).collect(),
+        Returns::InPlace(ty) => vec![(Kind::Named, ty.clone())],
+    };
+    for (kind, ty) in params.chain(returned.iter().map(|(kind, ty)| (kind, ty))) {
+        types::nesting(kind, ty, true, errors);
+        each_named(kind, ty, &mut |ty| taken(service, ty, errors));
+    }
+    if let Some(param) = method.params.iter().filter(|param| param.kind.is_variable()).nth(MOST_TAILS) {
+        let message = format!(
+            "at most {MOST_TAILS} parameters of one method vary in length; put `{}` and those behind it into a message",
+            param.ident
+        );
+        errors.error(&param.ident, message);
+    }
+}
+
+/// Every type inside `ty` that the macro knows nothing of but its name.
+fn each_named(kind: &Kind, ty: &Type, see: &mut impl FnMut(&Type)) {
+    match kind {
+        Kind::Named => see(ty),
+        Kind::Option(inner, ty) | Kind::List(inner, ty) => each_named(inner, ty, see),
+        Kind::Tuple(parts) => parts.iter().for_each(|(kind, ty)| each_named(kind, ty, see)),
+        _ => {}
+    }
+}
+
+fn taken(service: &Service, ty: &Type, errors: &mut Diagnostics) {
+    let Type::Path(path) = ty else { return };
+    let Some(name) = path.path.get_ident() else { return };
+    let ends = ["Client", "Server", "Pipeline"].map(|end| service.named(end));
+    let messages = service.methods.iter().flat_map(|method| {
+        let names = ["Request", "RequestView", "RequestBuilder", "Reply", "ReplyView", "ReplyBuilder"];
+        names.map(|what| service.message(method, what))
+    });
+    if ends.into_iter().chain(messages).any(|generated| generated == *name) {
+        errors.error(ty, format!("`{name}` conflicts with the generated type of that name; rename yours"));
     }
 }
 
@@ -51,11 +112,17 @@ fn codes(methods: &[Method], errors: &mut Diagnostics) {
 fn clashes(service: &Service, method: &Method, earlier: &[Method], errors: &mut Diagnostics) {
     let name = method.ident.unraw().to_string();
     let client = service.named("Client");
-    let taken = |errors: &mut Diagnostics| {
-        errors.error(&method.ident, format!("`{name}` conflicts with generated `{client}::{name}`; rename the method"));
+    let taken = |owner: &Ident, errors: &mut Diagnostics| {
+        errors.error(&method.ident, format!("`{name}` conflicts with generated `{owner}::{name}`; rename the method"));
     };
-    if OF_CLIENTS.contains(&name.as_str()) {
-        return taken(errors);
+    if let Some(first) = earlier.iter().find(|it| it.ident.unraw() == name && !it.may_exclude(method)) {
+        return errors.error(&method.ident, format!("there is a method `{}` already; rename one", first.ident.unraw()));
+    }
+    if is_of_clients(&name) {
+        return taken(&client, errors);
+    }
+    if OF_PIPELINES.contains(&name.as_str()) {
+        return taken(&service.named("Pipeline"), errors);
     }
     if name.starts_with("__") {
         let message = format!("`{name}` conflicts with generated names, which begin with `__`; rename the method");
@@ -78,6 +145,12 @@ fn clashes(service: &Service, method: &Method, earlier: &[Method], errors: &mut 
 }
 
 fn params(service: &Service, method: &Method, errors: &mut Diagnostics) {
+    for (index, param) in method.params.iter().enumerate() {
+        let name = param.ident.unraw();
+        if method.params.iter().take(index).any(|earlier| earlier.ident.unraw() == name) {
+            errors.error(&param.ident, format!("there is a parameter `{name}` already; rename one"));
+        }
+    }
     if !matches!(method.request(), Payload::Generated) {
         return;
     }

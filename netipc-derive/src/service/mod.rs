@@ -9,6 +9,8 @@ mod model;
 mod parse;
 mod payload;
 mod stub;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -29,6 +31,7 @@ pub(crate) fn expand(attribute: TokenStream, input: ItemTrait) -> TokenStream {
         }
         Err(errors) => {
             let stub = stub::stub(&service, &item);
+            let item = stub::forgiven(item);
             quote!(#errors #item #stub)
         }
     }

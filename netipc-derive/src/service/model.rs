@@ -33,6 +33,7 @@ impl Service {
 pub(super) struct Method {
     pub(super) ident: Ident,
     pub(super) docs: Vec<Attribute>,
+    pub(super) deprecated: Vec<Attribute>,
     pub(super) cfgs: Vec<Attribute>,
     /// `None` where it was given and refused.
     pub(super) code: Option<u16>,

@@ -2,15 +2,20 @@
 //!
 //! Owns what cannot be modelled at all: generics, receivers, patterns, and types that can't travel.
 
-use proc_macro2::TokenStream;
-use syn::spanned::Spanned;
+mod params;
+mod returns;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Attribute, FnArg, GenericArgument, Generics, ItemTrait, Pat, PatType, PathArguments, PathSegment, ReceiverKind,
-    ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, TypeReference, parse_quote,
+    Attribute, GenericArgument, GenericParam, Generics, ItemTrait, PathArguments, PathSegment, ReceiverKind, Safety,
+    Signature, TraitItem, TraitItemFn, Type,
 };
 
+use self::params::Parameters;
+pub(super) use self::params::is_name;
 use super::attr;
-use super::model::{Form, Method, Param, Part, Returns, Service};
+use super::model::{Method, Param, Returns, Service};
 use crate::diagnostics::Diagnostics;
 use crate::message::model::Kind;
 use crate::message::types::classify;
@@ -18,21 +23,20 @@ use crate::message::types::classify;
 /// Reads the trait, as far as it can be read.
 pub(super) fn parse(attribute: TokenStream, item: &ItemTrait, errors: &mut Diagnostics) -> Service {
     let attr::OfTrait { name, krate } = attr::of_trait(attribute, errors);
-    refuse_generics(
-        &item.generics,
-        "a service is one set of messages, so generics cannot be here; name the types",
-        errors,
-    );
+    let message = "a service is one set of messages, so generics cannot be here; name the types";
+    let bounds = "a service has no generics to bound; leave this out, or write supertraits: `trait T: Send`";
+    refuse_generics(&item.generics, message, bounds, errors);
     if let Some(word) = &item.unsafety {
         errors
             .error(word, "whoever implements a service promises nothing that the compiler cannot see; leave this out");
     }
+    let item_generics = &item.generics.params;
     let mut methods = Vec::new();
     for member in &item.items {
         match member {
             TraitItem::Fn(item) => {
                 let position = methods.len() + 1;
-                methods.push(method(item, position, errors));
+                methods.push(method(item, position, !item_generics.is_empty(), errors));
             }
             TraitItem::Const(_) | TraitItem::Type(_) => {
                 errors.error(member, "a service has methods only; declare this in a trait of its own");
@@ -43,11 +47,14 @@ pub(super) fn parse(attribute: TokenStream, item: &ItemTrait, errors: &mut Diagn
     Service { vis: item.vis.clone(), ident: item.ident.clone(), krate, name, methods }
 }
 
-fn refuse_generics(generics: &Generics, message: &str, errors: &mut Diagnostics) {
+fn refuse_generics(generics: &Generics, message: &str, bounds: &str, errors: &mut Diagnostics) {
     if !generics.params.is_empty() {
-        errors.error(&generics.params, message);
+        let lifetimes = generics.params.iter().all(|param| matches!(param, GenericParam::Lifetime(_)));
+        let of_lifetimes =
+            "a parameter lives as long as the call, and a result is the client's; leave the lifetimes out";
+        errors.error(&generics.params, if lifetimes { of_lifetimes } else { message });
     } else if let Some(clause) = &generics.where_clause {
-        errors.error(clause, message);
+        errors.error(clause, bounds);
     }
 }
 
@@ -55,7 +62,7 @@ fn those(attributes: &[Attribute], name: &str) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
 }
 
-fn method(item: &TraitItemFn, position: usize, errors: &mut Diagnostics) -> Method {
+fn method(item: &TraitItemFn, position: usize, generic: bool, errors: &mut Diagnostics) -> Method {
     let sig = &item.sig;
     let given = attr::of_method(&item.attrs, errors);
     let code = match given.code {
@@ -67,12 +74,19 @@ fn method(item: &TraitItemFn, position: usize, errors: &mut Diagnostics) -> Meth
         errors.error(&sig.ident, "there are 65535 codes, and no more methods");
     }
     signature(sig, errors);
-    let mut read = Parameters { call: false, params: Vec::new(), reply: None };
-    read.all(sig, errors);
-    let returns = returns(sig, read.reply, errors);
+    let (read, returns) = if generic || !sig.generics.params.is_empty() {
+        // Generics were refused where they are declared, and what is made of them says nothing more.
+        let mut echoes = Diagnostics::new();
+        let both = types(sig, &mut echoes);
+        let _ = echoes.finish();
+        both
+    } else {
+        types(sig, errors)
+    };
     Method {
         ident: sig.ident.clone(),
         docs: those(&item.attrs, "doc"),
+        deprecated: those(&item.attrs, "deprecated"),
         cfgs: those(&item.attrs, "cfg"),
         code,
         code_span: given.code.map_or_else(|| sig.ident.span(), |(_, span)| span),
@@ -81,6 +95,12 @@ fn method(item: &TraitItemFn, position: usize, errors: &mut Diagnostics) -> Meth
         params: read.params,
         returns,
     }
+}
+
+fn types(sig: &Signature, errors: &mut Diagnostics) -> (Parameters, Returns) {
+    let mut read = params::read(sig, errors);
+    let returns = returns::read(sig, read.reply.take(), errors);
+    (read, returns)
 }
 
 /// What cannot stand around the parameters.
@@ -98,12 +118,17 @@ fn signature(sig: &Signature, errors: &mut Diagnostics) {
         errors.error(abi, "a handler is called by Rust; leave the ABI out");
     }
     let message = "a method has one request and one reply, so generics cannot be here; name the types";
-    refuse_generics(&sig.generics, message, errors);
+    let bounds = "a method has no generics to bound; leave this out";
+    refuse_generics(&sig.generics, message, bounds, errors);
     if let Some(variadic) = &sig.variadic {
         errors.error(variadic, "a request has a fixed layout; use a Vec");
     }
     let by_reference = match sig.receiver() {
-        Some(receiver) => matches!(receiver.kind, ReceiverKind::Reference(_, None, None)),
+        Some(receiver) => {
+            // A lifetime that was refused where it is declared is no second mistake here.
+            let named = !sig.generics.params.is_empty();
+            matches!(&receiver.kind, ReceiverKind::Reference(_, lifetime, None) if named || lifetime.is_none())
+        }
         None => false,
     };
     if !by_reference {
@@ -114,12 +139,6 @@ fn signature(sig: &Signature, errors: &mut Diagnostics) {
             None => errors.error(&sig.ident, message),
         }
     }
-}
-
-struct Parameters {
-    call: bool,
-    params: Vec<Param>,
-    reply: Option<Type>,
 }
 
 /// The last segment of a path that is a type.
@@ -143,9 +162,29 @@ fn arguments<'t>(ty: &'t Type, name: &str) -> Option<Vec<&'t Type>> {
     Some(types.collect())
 }
 
+/// Refuses what is another type with each handler.
+fn without_self(ty: &Type, errors: &mut Diagnostics) -> Option<()> {
+    if says_self(ty.to_token_stream()) {
+        errors.error(ty, "`Self` is the handler, of which a client has none; name the type");
+        return None;
+    }
+    Some(())
+}
+
+fn says_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => says_self(group.stream()),
+        _ => false,
+    })
+}
+
 /// `M` in `View<'_, M>` and the like.
 fn message<'t>(ty: &'t Type, name: &str, errors: &mut Diagnostics) -> Option<&'t Type> {
-    let [message] = arguments(ty, name)?[..] else { return None };
+    let [message] = arguments(ty, name)?[..] else {
+        errors.error(ty, format!("write `{name}<'_, M>` with a derived message for `M`"));
+        return None;
+    };
     if matches!(classify(message, errors)?, Kind::Named) {
         return Some(message);
     }
@@ -153,157 +192,23 @@ fn message<'t>(ty: &'t Type, name: &str, errors: &mut Diagnostics) -> Option<&'t
     None
 }
 
-impl Parameters {
-    fn all(&mut self, sig: &Signature, errors: &mut Diagnostics) {
-        let typed = sig.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(typed) => Some(typed),
-            FnArg::Receiver(_) => None,
-        });
-        for (index, typed) in typed.enumerate() {
-            self.one(index, typed, errors);
-        }
-    }
-
-    fn one(&mut self, index: usize, typed: &PatType, errors: &mut Diagnostics) {
-        let ty = &*typed.ty;
-        if is_call(ty) {
-            if index == 0 {
-                self.call = true;
-            } else {
-                errors.error(typed, "`&Call<'_>` is the first parameter; put it behind `&self`");
-            }
-            return;
-        }
-        if self.reply.is_some() {
-            let message = if arguments(ty, "Reply").is_some() {
-                "there is a `Reply` already, and a method has one reply; leave this out"
-            } else {
-                "`Reply` is the last parameter; put this in front of it"
-            };
-            return errors.error(typed, message);
-        }
-        if arguments(ty, "Reply").is_some() {
-            self.reply = Some(message(ty, "Reply", errors).cloned().unwrap_or_else(|| ty.clone()));
-            return;
-        }
-        let ident = match &*typed.pat {
-            Pat::Ident(pat) if pat.by_ref.is_none() && pat.mutability.is_none() && pat.subpat.is_none() => &pat.ident,
-            pat => {
-                return errors.error(
-                    pat,
-                    "a parameter is a field of the request, and needs a name; take it apart in the handler",
-                );
-            }
-        };
-        if let Some((ty, kind, form)) = param(ty, errors) {
-            self.params.push(Param { ident: ident.clone(), ty, kind, form });
-        }
-    }
+/// Whether it is called a view or a reply and is none.
+pub(super) fn is_of_nothing(ty: &Type) -> bool {
+    let mut errors = Diagnostics::new();
+    let refused =
+        ["View", "Reply"].iter().any(|name| arguments(ty, name).is_some() && message(ty, name, &mut errors).is_none());
+    let _ = errors.finish();
+    refused
 }
 
-fn is_call(ty: &Type) -> bool {
-    match ty {
-        Type::Reference(reference) if reference.mutability.is_none() => {
-            last(&reference.elem).is_some_and(|segment| segment.ident == "Call")
-        }
-        _ => false,
-    }
+/// Whether a parameter is between the server and its handler: the call, or the reply.
+pub(super) fn is_of_server(ty: &Type) -> bool {
+    params::is_call(ty) || arguments(ty, "Reply").is_some()
 }
 
-fn param(ty: &Type, errors: &mut Diagnostics) -> Option<(Type, Kind, Form)> {
-    if let Type::Reference(reference) = ty {
-        return borrowed(reference, errors).map(|(ty, kind)| (ty, kind, Form::Borrowed));
-    }
-    if arguments(ty, "View").is_some() {
-        return message(ty, "View", errors).map(|ty| (ty.clone(), Kind::Named, Form::Borrowed));
-    }
-    let kind = classify(ty, errors)?;
-    Some((ty.clone(), kind, Form::Owned))
-}
-
-fn borrowed(reference: &TypeReference, errors: &mut Diagnostics) -> Option<(Type, Kind)> {
-    if let Some(word) = &reference.mutability {
-        errors.error(word, "a request cannot be changed by its handler; leave `mut` out, and return what is new");
-        return None;
-    }
-    if let Some(lifetime) = &reference.lifetime {
-        errors.error(lifetime, "a parameter lives as long as the call; leave the lifetime out");
-        return None;
-    }
-    let name = last(&reference.elem).map(|segment| segment.ident.to_string());
-    match (name.as_deref(), &*reference.elem) {
-        (Some("str"), _) => Some((parse_quote!(::std::string::String), Kind::Utf8)),
-        (Some("CStr"), _) => Some((parse_quote!(::std::ffi::CString), Kind::CStr)),
-        (_, Type::Slice(slice)) if last(&slice.elem).is_some_and(|segment| segment.ident == "u8") => {
-            Some((parse_quote!(::std::vec::Vec<::core::primitive::u8>), Kind::Bytes { nul: false }))
-        }
-        (_, Type::Slice(_)) => {
-            errors.error(reference, "of slices only `&[u8]` is a parameter; use a Vec");
-            None
-        }
-        _ => {
-            let message = "only `&str`, `&[u8]` and `&CStr` are borrowed like this; use `View<'_, M>` for a message, or the value";
-            errors.error(reference, message);
-            None
-        }
-    }
-}
-
-fn returns(sig: &Signature, reply: Option<Type>, errors: &mut Diagnostics) -> Returns {
-    let ty = match &sig.output {
-        ReturnType::Default => None,
-        ReturnType::Type(_, ty) => Some(&**ty),
-    };
-    let in_place = ty.and_then(last).is_some_and(|segment| segment.ident == "HandlerResult");
-    match (reply, in_place) {
-        (Some(message), true) => return Returns::InPlace(message),
-        (Some(message), false) => {
-            let cure = "a method whose reply is built in place returns `netipc::HandlerResult`";
-            match ty {
-                Some(ty) => errors.error(ty, cure),
-                None => errors.error_at(sig.ident.span(), cure),
-            }
-            return Returns::InPlace(message);
-        }
-        (None, true) => {
-            let message = "`HandlerResult` says nothing to a client; add `reply: Reply<'_, M>` as the last parameter, or return `Result<T, E>`";
-            errors.error(ty, message);
-            return Returns::Nothing;
-        }
-        (None, false) => {}
-    }
-    let Some(ty) = ty.filter(|ty| !is_unit(ty)) else { return Returns::Nothing };
-    if last(ty).is_none_or(|segment| segment.ident != "Result") {
-        return part(ty, errors).map_or(Returns::Nothing, Returns::Value);
-    }
-    match arguments(ty, "Result").as_deref() {
-        Some([_, error]) if is_unit(error) => {
-            errors.error(error, "`()` says nothing to a client; use a derived enum that names the errors");
-            Returns::Nothing
-        }
-        Some([value, error]) => {
-            let value = if is_unit(value) { Some(None) } else { part(value, errors).map(Some) };
-            let error = part(error, errors);
-            value.zip(error).map_or(Returns::Nothing, |(value, error)| Returns::Outcome(value, Box::new(error)))
-        }
-        _ => {
-            errors.error(ty, "a macro cannot see the error behind this name; write `Result<T, E>` with both types");
-            Returns::Nothing
-        }
-    }
-}
-
-fn is_unit(ty: &Type) -> bool {
-    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
-}
-
-fn part(ty: &Type, errors: &mut Diagnostics) -> Option<Part> {
-    if arguments(ty, "View").is_some() || arguments(ty, "Reply").is_some() {
-        errors.error_at(
-            ty.span(),
-            "a view borrows, and a reply outlives its handler; return the message, or fill a `Reply<'_, M>`",
-        );
-        return None;
-    }
-    Some(Part { ty: ty.clone(), kind: classify(ty, errors)? })
+/// A parameter by itself, if it is one, for what stands in where there are mistakes.
+pub(super) fn param_alone(ty: &Type) -> Option<Param> {
+    let mut errors = Diagnostics::new();
+    let read = params::alone(ty, &mut errors);
+    errors.finish().is_ok().then_some(read).flatten()
 }

@@ -8,16 +8,16 @@ use super::model::{Method, Payload, Returns, Service};
 
 /// The request and the reply of one method.
 pub(super) fn emit(service: &Service, method: &Method) -> TokenStream {
-    let name = format!("{}::{}", service.ident.unraw(), method.ident.unraw());
+    let name = format!("[`{}::{}`]", service.ident.unraw(), method.ident.unraw());
     let request = {
         let fields = method.params.iter().map(|param| {
             let (ident, ty, vis) = (&param.ident, &param.ty, &service.vis);
             let docs = format!("The parameter `{}`.", ident.unraw());
             quote!(#[doc = #docs] #vis #ident: #ty,)
         });
-        one(service, method, "Request", &method.request(), &format!("The request of `{name}`."), &quote!(#(#fields)*))
+        one(service, method, "Request", &method.request(), &format!("The request of {name}."), &quote!(#(#fields)*))
     };
-    let docs = format!("The reply of `{name}`.");
+    let docs = format!("The reply of {name}.");
     let reply = match &method.returns {
         Returns::Outcome(value, error) => {
             outcome(service, method, value.as_ref().map(|part| &part.ty), &error.ty, &docs)
@@ -55,7 +55,7 @@ fn one(
         #(#cfgs)*
         #[doc = #docs]
         #[derive(#krate::WireMessage)]
-        #[wire(crate = #krate)]
+        #[wire(crate = #krate, __tuples)]
         #[allow(dead_code, clippy::exhaustive_structs)]
         #vis struct #ident { #fields }
         #debug
@@ -91,7 +91,7 @@ fn outcome(
         #(#cfgs)*
         #[doc = #docs]
         #[derive(#krate::WireMessage)]
-        #[wire(crate = #krate)]
+        #[wire(crate = #krate, __tuples)]
         #[repr(u32)]
         #[allow(dead_code, clippy::exhaustive_enums)]
         #vis enum #ident {

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use super::error::CallError;
 use super::growth::Growth;
-use super::{Client, Stub};
+use super::{Client, Place, Stub};
 use crate::endpoint::Endpoint;
-use crate::session::{ClientConfig, Wait};
+use crate::session::{ClientConfig, Nearby, Wait};
+use crate::sync::Arc;
 use crate::wire::{AuthToken, Profiles};
 
-/// How long a call may take unless it is said (docs/protocol.md, section 6.3).
+/// How long a call may take unless it is said (docs/protocol.md, section 6).
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a client of the stub `S` connects and calls; made by `config()` of the stub.
@@ -80,7 +81,8 @@ impl<S: Stub> Config<S> {
         Self { session: self.session.wait(wait), ..self }
     }
 
-    /// How long a call may take, whatever it takes: connecting anew, every packet and every repetition.
+    /// How long a call may take, whatever it takes: connecting anew, every packet and every repetition. 30 seconds unless set;
+    /// `within` of a client sets another time for its next call.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -96,6 +98,18 @@ impl<S: Stub> Config<S> {
     #[must_use]
     pub fn max_response_payload(self, bytes: u32) -> Self {
         Self { growth: self.growth.with_response(bytes), ..self }
+    }
+
+    /// The most items of a batch. They do not grow.
+    #[must_use]
+    pub fn max_batch_items(self, items: u32) -> Self {
+        Self { growth: self.growth.with_items(items), ..self }
+    }
+
+    /// How far the most items of a batch may grow; 65,536 by default, and 1,024 to begin with.
+    #[must_use]
+    pub fn batch_items_ceiling(self, items: u32) -> Self {
+        Self { growth: self.growth.with_items_ceiling(items), ..self }
     }
 
     /// How far the limit of request payloads may grow, in bytes; 1 MiB by default.
@@ -114,7 +128,7 @@ impl<S: Stub> Config<S> {
     /// `refresh`.
     #[must_use]
     pub fn build(self, run_dir: impl Into<PathBuf>) -> S {
-        S::over(Client::new(Endpoint::new(run_dir, S::SERVICE.name), self.session, self.timeout, self.growth))
+        S::over(self.client_of(Place::Endpoint(Endpoint::new(run_dir, S::SERVICE.name))))
     }
 
     /// The same, connected.
@@ -122,8 +136,19 @@ impl<S: Stub> Config<S> {
     /// # Errors
     /// [`CallError::Endpoint`], [`CallError::Connect`], [`CallError::TimedOut`].
     pub fn connect(self, run_dir: impl Into<PathBuf>) -> Result<S, CallError> {
-        let mut client = Client::new(Endpoint::new(run_dir, S::SERVICE.name), self.session, self.timeout, self.growth);
+        let mut client = self.client_of(Place::Endpoint(Endpoint::new(run_dir, S::SERVICE.name)));
         client.refresh()?;
         Ok(S::over(client))
+    }
+
+    /// A client of a server in this process, which has tried to connect; and what came of it.
+    pub(crate) fn connect_nearby(self, server: Arc<dyn Nearby>) -> (S, Result<(), CallError>) {
+        let mut client = self.client_of(Place::Nearby(server));
+        let refreshed = client.refresh().map(drop);
+        (S::over(client), refreshed)
+    }
+
+    fn client_of(self, place: Place) -> Client {
+        Client::new(place, self.session, self.timeout, self.growth)
     }
 }

@@ -68,6 +68,17 @@ pub enum CallError<E = Infallible> {
         /// The method that the answer is of.
         answered: u16,
     },
+    /// The server answered a batch with another number of answers, or with one that is no batch.
+    #[error("{asked} calls were made in one batch, and {answered} answered")]
+    Miscounted {
+        /// The calls of the batch.
+        asked: u32,
+        /// The answers in it.
+        answered: u32,
+    },
+    /// The ticket is of another pipeline, or of one that is no more.
+    #[error("the ticket is not of this pipeline")]
+    ForeignTicket,
     /// The answer breaks a rule of its layout.
     #[error("the answer is malformed: {0}")]
     Answer(DecodeError),
@@ -97,6 +108,8 @@ impl CallError {
             Self::Internal => CallError::Internal,
             Self::Status(status) => CallError::Status(status),
             Self::Mismatch { asked, answered } => CallError::Mismatch { asked, answered },
+            Self::Miscounted { asked, answered } => CallError::Miscounted { asked, answered },
+            Self::ForeignTicket => CallError::ForeignTicket,
             Self::Answer(error) => CallError::Answer(error),
             Self::Session(error) => CallError::Session(error),
         }

@@ -1,12 +1,16 @@
-//! Limits that grow with what is asked (docs/protocol.md, section 6.2).
+//! Limits that grow with what is asked (docs/protocol.md, section 6).
 //!
 //! Owns the arithmetic: powers of two, within the ceilings, never below what there was.
+
+use crate::session::{Limit, LimitExceeded, Terms};
 
 /// What a deployed server is ready for, in bytes.
 pub(super) const SMALLEST: u32 = 1024;
 const CEILING: u32 = 1 << 20;
+/// Items of a batch; their directory then takes half of the bytes.
+const ITEMS_CEILING: u32 = 1 << 16;
 
-/// One limit, in bytes.
+/// One limit, in bytes or items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bounded {
     /// What is proposed; 0 for the default.
@@ -17,9 +21,21 @@ struct Bounded {
 }
 
 impl Bounded {
-    const OPEN: Self = Self { now: 0, ceiling: CEILING, is_open: true };
+    const fn open(ceiling: u32) -> Self {
+        Self { now: 0, ceiling, is_open: true }
+    }
 
-    /// Has room for `needed` bytes from now on, beyond the `agreed` ones; whether it has.
+    /// What is set is the law; 0 sets nothing.
+    const fn set(self, now: u32) -> Self {
+        Self { now, is_open: now == 0, ..self }
+    }
+
+    /// The most that it can ever be.
+    const fn most(self) -> u32 {
+        if self.is_open { self.ceiling } else { self.now }
+    }
+
+    /// Has room for `needed` from now on, beyond what is `agreed`; whether it has.
     fn grow(&mut self, agreed: u32, needed: u64) -> bool {
         let wanted = u32::try_from(needed).ok().and_then(u32::checked_next_power_of_two).unwrap_or(u32::MAX);
         let wanted = wanted.min(self.ceiling);
@@ -36,19 +52,29 @@ impl Bounded {
 pub(super) struct Growth {
     request: Bounded,
     response: Bounded,
+    items: Bounded,
 }
 
 impl Growth {
     pub(super) const fn new() -> Self {
-        Self { request: Bounded::OPEN, response: Bounded::OPEN }
+        let payload = Bounded::open(CEILING);
+        Self { request: payload, response: payload, items: Bounded::open(ITEMS_CEILING) }
     }
 
     pub(super) const fn with_request(self, bytes: u32) -> Self {
-        Self { request: Bounded { is_open: bytes == 0, ..Bounded { now: bytes, ..self.request } }, ..self }
+        Self { request: self.request.set(bytes), ..self }
     }
 
     pub(super) const fn with_response(self, bytes: u32) -> Self {
-        Self { response: Bounded { is_open: bytes == 0, ..Bounded { now: bytes, ..self.response } }, ..self }
+        Self { response: self.response.set(bytes), ..self }
+    }
+
+    pub(super) const fn with_items(self, items: u32) -> Self {
+        Self { items: self.items.set(items), ..self }
+    }
+
+    pub(super) const fn with_items_ceiling(self, items: u32) -> Self {
+        Self { items: Bounded { ceiling: items, ..self.items }, ..self }
     }
 
     pub(super) const fn with_request_ceiling(self, bytes: u32) -> Self {
@@ -64,9 +90,36 @@ impl Growth {
         (self.request.now, self.response.now)
     }
 
+    /// The items of a batch to propose; 0 for the default.
+    pub(super) const fn proposed_items(&self) -> u32 {
+        self.items.now
+    }
+
+    /// The largest request payload that can ever be agreed on, in bytes, and the most items, where these are agreed on now.
+    pub(super) fn most_of_a_request(&self, agreed: Option<&Terms>) -> (u32, u32) {
+        let (bytes, items) = agreed.map_or((0, 0), |terms| (terms.request_payload, terms.request_items));
+        (self.request.most().max(bytes), self.items.most().max(items))
+    }
+
     /// Makes room for a request of `needed` bytes; whether there will be.
     pub(super) fn grow_request(&mut self, agreed: u32, needed: u64) -> bool {
         self.request.grow(agreed, needed)
+    }
+
+    /// Makes room for a batch of `needed` items; whether there will be.
+    pub(super) fn grow_items(&mut self, agreed: u32, needed: u64) -> bool {
+        self.items.grow(agreed, needed)
+    }
+
+    /// Makes room for a request that was beyond `limit`; whether there will be.
+    pub(super) fn make_room(&mut self, agreed: &Terms, limit: &LimitExceeded) -> bool {
+        match limit.limit {
+            Limit::RequestPayload => self.grow_request(agreed.request_payload, limit.asked),
+            Limit::RequestItems => self.grow_items(agreed.request_items, limit.asked),
+            Limit::ResponsePayload | Limit::ResponseItems | Limit::InFlight | Limit::Backlog | Limit::MessageLen => {
+                false
+            }
+        }
     }
 
     /// Makes room for an answer that is larger than the `agreed` bytes, nobody knows by how much; whether there will be.
@@ -86,7 +139,7 @@ impl Growth {
 
 #[cfg(test)]
 mod tests {
-    use super::{CEILING, Growth, SMALLEST};
+    use super::{CEILING, Growth, ITEMS_CEILING, SMALLEST};
 
     #[test]
     fn what_is_not_set_grows_by_powers_of_two_up_to_its_ceiling() {
@@ -102,6 +155,18 @@ mod tests {
         }
         assert!(growth.grow_response(1024) && growth.proposed().1 == 2048);
         assert!(!growth.grow_response(CEILING));
+    }
+
+    #[test]
+    fn items_grow_by_powers_of_two_up_to_their_ceiling() {
+        let mut growth = Growth::new();
+        assert!(growth.grow_items(1024, 1025) && growth.proposed_items() == 2048);
+        assert!(growth.grow_items(2048, 1 << 16) && growth.proposed_items() == ITEMS_CEILING);
+        assert!(!growth.grow_items(ITEMS_CEILING, (1 << 16) + 1));
+        assert!(!Growth::new().with_items(10).grow_items(10, 11));
+        assert!(Growth::new().with_items_ceiling(1500).grow_items(1024, 1500));
+        assert_eq!(Growth::new().with_items(10).with_request(20).most_of_a_request(None), (20, 10));
+        assert_eq!(growth.most_of_a_request(None), (CEILING, ITEMS_CEILING));
     }
 
     #[test]

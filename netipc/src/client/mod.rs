@@ -10,7 +10,15 @@ mod call;
 mod config;
 mod error;
 mod growth;
+mod many;
+mod method;
+mod pending;
+mod pipeline;
+mod requests;
 mod state;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 use core::fmt;
 use core::time::Duration;
@@ -18,12 +26,19 @@ use core::time::Duration;
 pub use config::Config;
 pub use error::CallError;
 use growth::Growth;
+pub use many::Replies;
+pub use method::TypedMethod;
+use pending::Pending;
+pub use pipeline::{Pipeline, Ticket};
+use requests::Requests;
 use state::Event;
 pub use state::State;
 
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
-use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, SessionStatus};
+use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Nearby, SessionStatus};
+use crate::sync::{self, Arc};
+use crate::trace;
 use crate::wire::Status as WireStatus;
 
 /// What generated clients are.
@@ -69,23 +84,45 @@ pub struct Status {
     pub last_error: Option<CallError>,
 }
 
+/// Where a client's server is.
+#[derive(Debug)]
+enum Place {
+    /// At a socket, if there can be such a one.
+    Endpoint(Result<Endpoint, EndpointError>),
+    /// In this process.
+    Nearby(Arc<dyn Nearby>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(Ok(endpoint)) => endpoint.fmt(f),
+            Self::Endpoint(Err(error)) => error.fmt(f),
+            Self::Nearby(_) => f.write_str("this process"),
+        }
+    }
+}
+
 /// A client of any service: what stubs are made of.
 pub struct Client {
-    endpoint: Result<Endpoint, EndpointError>,
+    place: Place,
     config: ClientConfig,
     abort: Abort,
     timeout: Duration,
+    /// That of the next call, where it is another.
+    next_timeout: Option<Duration>,
     growth: Growth,
     session: Option<ClientSession>,
     life: Life,
+    /// Where batches are put together.
+    requests: Requests,
+    /// The calls of a pipeline.
+    pending: Pending,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("endpoint", &self.endpoint)
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("place", &self.place).field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -100,7 +137,7 @@ struct Life {
     grown: u64,
     last_error: Option<CallError>,
     /// What ends the connection that there is.
-    end: Option<Abort>,
+    end: Option<(Abort, trace::Connection)>,
 }
 
 impl Life {
@@ -121,7 +158,7 @@ impl Life {
     fn on(&mut self, event: Event) {
         self.state = self.state.on(event);
         if self.state != State::Ready {
-            if let Some(end) = self.end.take() {
+            if let Some((end, _)) = self.end.take() {
                 end.abort();
             }
         }
@@ -135,16 +172,25 @@ impl Life {
     }
 
     fn note(&mut self, error: CallError) -> CallError {
+        if let CallError::Session(Error::Violation(_))
+        | CallError::Answer(_)
+        | CallError::Mismatch { .. }
+        | CallError::Status(_) = &error
+        {
+            trace::server_broke_a_rule(&error);
+        }
         self.last_error = Some(error.clone());
         error
     }
 }
 
 impl Client {
-    fn new(endpoint: Result<Endpoint, EndpointError>, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
+    fn new(place: Place, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
-        Self { endpoint, config, abort, timeout, growth, session: None, life: Life::new() }
+        let pending = Pending::new(sync::unique());
+        let (requests, life) = (Requests::default(), Life::new());
+        Self { place, config, abort, timeout, next_timeout: None, growth, session: None, life, requests, pending }
     }
 
     /// Connects, if there is no connection or the server has closed it, within the timeout of a call.
@@ -159,7 +205,8 @@ impl Client {
             return Ok(Refresh { before, after: before, reconnected: false });
         }
         self.life.on(Event::Lost);
-        let connected = self.connect(Deadline::after(self.timeout));
+        let deadline = self.deadline();
+        let connected = self.connect(deadline);
         connected.map_err(|error| self.life.note(error))?;
         Ok(Refresh { before, after: self.life.state, reconnected: true })
     }
@@ -179,6 +226,26 @@ impl Client {
         Status { state, session, connections, answered, failed, repeated, grown, last_error }
     }
 
+    /// Gives the next call this time instead of the one that was configured, and no other: a call, a batch, a call of a
+    /// pipeline, or a `refresh` that connects.
+    pub fn within(&mut self, timeout: Duration) -> &mut Self {
+        self.next_timeout = Some(timeout);
+        self
+    }
+
+    /// When a call gives up that is made now.
+    #[inline]
+    fn deadline(&mut self) -> Deadline {
+        Deadline::after(self.next_timeout.take().unwrap_or(self.timeout))
+    }
+
+    /// Waits before it connects anew, because of `error`.
+    fn pause(&self, pause: Duration, deadline: Deadline, error: &Error) -> Result<(), CallError> {
+        let attempt = self.abort.attempt().map_err(|_| CallError::Aborted)?;
+        attempt.sleep(deadline.left().map_or(pause, |left| left.min(pause))).map_err(|_| CallError::Aborted)?;
+        if deadline.has_passed() { Err(CallError::Lost(error.clone())) } else { Ok(()) }
+    }
+
     /// What frees a call that waits, from any thread, at once. The connection ends with it, and so does every later attempt
     /// to make one until [`Abort::reset`].
     #[must_use]
@@ -188,15 +255,26 @@ impl Client {
 
     /// Makes a new connection in the place of whatever there is.
     fn connect(&mut self, deadline: Deadline) -> Result<(), CallError> {
-        let endpoint = self.endpoint.as_ref().map_err(|error| CallError::Endpoint(error.clone()))?;
+        if let Place::Endpoint(Err(error)) = &self.place {
+            return Err(error.clone().into());
+        }
         self.session = None;
         self.life.on(Event::Begin);
         loop {
             let (request, response) = self.growth.proposed();
             let config = self.config.clone().max_request_payload(request).max_response_payload(response);
-            match config.connect(endpoint, deadline) {
+            let config = config.max_request_items(self.growth.proposed_items());
+            let connected = match &self.place {
+                Place::Endpoint(Ok(endpoint)) => config.connect(endpoint, deadline),
+                Place::Endpoint(Err(error)) => return Err(error.clone().into()),
+                Place::Nearby(server) => server.connect(&config, deadline),
+            };
+            match connected {
                 Ok(session) => {
-                    self.life.end = Some(session.abort_handle());
+                    let (terms, is_another) = (session.terms(), self.life.connections > 0);
+                    let (session_id, profile) = (terms.session_id, terms.profile.bits());
+                    let traced = trace::Connection::begin(is_another, &self.place, session_id, profile);
+                    self.life.end = Some((session.abort_handle(), traced));
                     self.life.on(Event::Connected);
                     self.life.connections += 1;
                     self.session = Some(session);
@@ -204,6 +282,7 @@ impl Client {
                 }
                 Err(Error::Refused(WireStatus::LimitExceeded)) if self.growth.retreat() => {}
                 Err(error) => {
+                    trace::not_connected(&self.place, &error);
                     self.life.on(refused(&error));
                     return Err(match error {
                         Error::TimedOut => CallError::TimedOut,
@@ -219,7 +298,7 @@ impl Client {
 /// What it means for a client that it could not connect.
 const fn refused(error: &Error) -> Event {
     match error {
-        Error::System(error) if error.is_nothing_there() || error.is_refusal() => Event::Absent,
+        Error::System(error) if error.is_nothing_there() || error.is_unheard() || error.is_refusal() => Event::Absent,
         Error::Refused(WireStatus::AuthFailed) => Event::Unauthorized,
         Error::Refused(WireStatus::Incompatible | WireStatus::Unsupported)
         | Error::Incompatible(_)

@@ -15,10 +15,34 @@ use crate::buf::{Writer, align_up};
 
 /// A cell that can stand in a list.
 pub trait Element: Cell {
-    /// `[u8; SIZE]`.
+    /// `[u8; SIZE]`; empty for what `put` does not put together beside the buffer.
     type Image: Image;
     /// An element before anything is set.
     const BLANK: Self::Image;
+
+    /// Writes an element whose fixed part has its place at byte `at`, with offsets that count from byte `base`.
+    #[inline(always)]
+    fn put(part: Self::Part<'_>, at: usize, base: usize, out: &mut Output<'_>) {
+        let mut image = Self::BLANK;
+        Self::write(part, image.bytes_mut(), at, base, out);
+        out.writer.put(at, image.bytes());
+    }
+}
+
+impl<E: Element> Element for Vec<E> {
+    type Image = [u8; 8];
+    const BLANK: [u8; 8] = [0; 8];
+}
+
+/// Writes zeros from byte `from` up to byte `to`, over bytes that have their place already.
+#[inline]
+pub(super) fn zeros(from: usize, to: usize, out: &mut Output<'_>) {
+    const SOME: [u8; 16] = [0; 16];
+    let mut at = from;
+    while let Some(chunk) = SOME.get(..to.saturating_sub(at).min(SOME.len())).filter(|chunk| !chunk.is_empty()) {
+        out.writer.put(at, chunk);
+        at += chunk.len();
+    }
 }
 
 impl<M: Structure> Element for M {
@@ -73,7 +97,7 @@ impl<E: Element> Cell for Vec<E> {
         store_slot(cell, start - base, part.len());
         let mut at = start;
         for element in part {
-            put_element::<E>(E::part(element), at, out);
+            E::put(E::part(element), at, at, out);
             at = at.saturating_add(E::SIZE);
         }
     }
@@ -85,14 +109,6 @@ impl<E: Element> Cell for Vec<E> {
     fn fmt(view: &List<'_, E>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(view, f)
     }
-}
-
-/// Writes an element whose fixed part has its place at byte `at`.
-#[inline(always)]
-fn put_element<E: Element>(part: E::Part<'_>, at: usize, out: &mut Output<'_>) {
-    let mut image = E::BLANK;
-    E::write(part, image.bytes_mut(), at, at, out);
-    out.writer.put(at, image.bytes());
 }
 
 macro_rules! rows_view {
@@ -200,7 +216,7 @@ impl<'p, 'w, E: Element> ValuesBuilder<'p, 'w, E> {
     pub fn push(&mut self, value: E::Part<'_>) -> &mut Self {
         if self.core.claim_entry() {
             let at = self.core.last_entry();
-            put_element::<E>(value, at, &mut self.core.out);
+            E::put(value, at, at, &mut self.core.out);
         }
         self
     }

@@ -28,6 +28,7 @@ mod spans;
 mod table;
 mod tagged;
 mod text;
+mod tuple;
 
 pub use cell::Extent;
 pub use code_cell::CodeView;
@@ -66,6 +67,12 @@ pub(crate) mod private {
     pub use super::tagged::{Tag, Tagged, Variant, Variants};
     pub use super::text::{Bytes, NulBytes, TextCell};
 }
+
+/// What a getter hands out of a derived type, and a client returns: the view of a message, an enum without data itself.
+pub type ViewOf<'a, M> = <M as cell::Cell>::View<'a>;
+
+/// What a builder takes of a derived type, and a client: a reference to a message, an enum without data itself.
+pub type PartOf<'a, M> = <M as cell::Cell>::Part<'a>;
 
 /// A type with a layout on the wire; made by `#[derive(WireMessage)]`.
 ///

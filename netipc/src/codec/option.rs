@@ -5,6 +5,7 @@ use core::fmt;
 use super::build::Output;
 use super::cell::{Cell, load, store};
 use super::error::{DecodeError, Rule};
+use super::list::{Element, zeros};
 use super::prove::{Prover, check_zero};
 use super::proven::Place;
 use super::schema::Kind;
@@ -90,6 +91,27 @@ impl<T: Cell> Cell for Option<T> {
                 f.write_str("Some(")?;
                 T::fmt(view, f)?;
                 f.write_str(")")
+            }
+        }
+    }
+}
+
+/// Inside a tuple that stands in a list.
+impl<T: Element> Element for Option<T> {
+    type Image = [u8; 0];
+    const BLANK: [u8; 0] = [];
+
+    #[inline]
+    fn put(part: Self::Part<'_>, at: usize, base: usize, out: &mut Output<'_>) {
+        let end = at.saturating_add(Self::SIZE);
+        match part {
+            None => zeros(at, end, out),
+            Some(part) => {
+                let value = at.saturating_add(value_at::<T>());
+                out.writer.put(at, &[1]);
+                zeros(at.saturating_add(1), value, out);
+                T::put(part, value, base, out);
+                zeros(value.saturating_add(T::SIZE), end, out);
             }
         }
     }

@@ -19,6 +19,7 @@ use super::rule::{Field, Text, unsigned};
 use super::rules::{Group, Rules};
 use super::table;
 use super::tagged::{Tag, Tagged, Variant, Variants};
+use super::tuple;
 
 /// A proven value of `K`.
 ///
@@ -130,6 +131,21 @@ impl<'a, T: Cell> Place<'a, Option<T>> {
         let present = load::<1>(self.cell(), 0) == [1];
         // The proof of an option that is present proved its value at this very byte.
         present.then(|| Self::part(self.bytes, self.at + option::value_at::<T>()))
+    }
+}
+
+impl<'a, K: Cell> Place<'a, K> {
+    /// Part number `N` of a tuple.
+    #[inline(always)]
+    pub(super) fn element<const N: usize>(self) -> Place<'a, <K as tuple::Part<N>>::Part>
+    where
+        K: tuple::Part<N>,
+    {
+        const { assert!(K::AT + <<K as tuple::Part<N>>::Part as Cell>::SIZE <= K::SIZE) };
+        // The proof of a tuple proved its part at this very byte, with offsets that count from the tuple's first: that
+        // is byte 0 of `bytes`, since tuples have an origin of their own.
+        const { assert!(K::ORIGIN) };
+        Self::part(self.bytes, self.at + K::AT)
     }
 }
 

@@ -211,3 +211,16 @@ impl<T: Scalar + Cell<Owned = T>, const N: usize> Cell for [T; N] {
         fmt::Debug::fmt(view, f)
     }
 }
+
+/// Inside a tuple that stands in a list.
+impl<T: Scalar + Cell<Owned = T>, const N: usize> Element for [T; N] {
+    type Image = [u8; 0];
+    const BLANK: [u8; 0] = [];
+
+    #[inline]
+    fn put(part: Self, at: usize, _: usize, out: &mut Output<'_>) {
+        for (i, element) in part.into_iter().enumerate() {
+            out.writer.put(at.saturating_add(i * T::SIZE), Image::bytes(&element.bytes()));
+        }
+    }
+}

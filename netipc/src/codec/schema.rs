@@ -80,6 +80,8 @@ pub enum Kind {
     NulBytes,
     /// A flag byte, then a value.
     Option(&'static Self),
+    /// Parts one behind the other, as the fields of a message.
+    Tuple(&'static [Self]),
     /// `{offset u32, count u32}` of elements.
     List(&'static Self),
     /// A count; rows behind the text before them.
@@ -290,6 +292,7 @@ impl Fold {
             Kind::Bytes => self.byte(9),
             Kind::NulBytes => self.byte(10),
             Kind::Option(inner) => self.byte(11).kind(inner),
+            Kind::Tuple(parts) => self.byte(12).kinds(parts),
             Kind::List(element) => self.byte(13).kind(element),
             Kind::Table(row) => self.byte(14).kind(row),
             Kind::Directory { item, min, max } => {
@@ -302,6 +305,16 @@ impl Fold {
             Kind::Constant(value) => self.byte(18).number(*value),
             Kind::Zero => self.byte(19),
         }
+    }
+
+    const fn kinds(mut self, kinds: &[Kind]) -> Self {
+        self = self.number(kinds.len() as u64);
+        let mut i = 0;
+        while i < kinds.len() {
+            self = self.kind(&kinds[i]);
+            i += 1;
+        }
+        self
     }
 
     const fn codes(self, codes: &Codes) -> Self {
@@ -329,6 +342,13 @@ impl fmt::Display for Kind {
             Self::Bytes => f.write_str("bytes"),
             Self::NulBytes => f.write_str("bytes, NUL"),
             Self::Option(inner) => write!(f, "optional {inner}"),
+            Self::Tuple(parts) => {
+                f.write_str("(")?;
+                for (i, part) in parts.iter().enumerate() {
+                    write!(f, "{}{part}", if i == 0 { "" } else { "; " })?;
+                }
+                f.write_str(")")
+            }
             Self::List(element) => write!(f, "list of {element}"),
             Self::Table(row) => write!(f, "table of {row}"),
             Self::Directory { item, .. } => write!(f, "directory of {item}"),

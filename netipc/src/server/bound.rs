@@ -13,8 +13,7 @@ use super::worker::{drain, sit, work};
 use crate::endpoint::Endpoint;
 use crate::session::{Arrival, Error, Listener, ServerSession};
 use crate::sync::Arc;
-use crate::sys::{Event, EventQueue, SystemError};
-use crate::wire::Profiles;
+use crate::sys::{Event, EventQueue, SystemError, can_sleep_on_any};
 
 /// How long nobody is accepted after the machine lacked what that takes.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -103,12 +102,14 @@ impl Bound {
         drop(listener);
         floor.halt.stop();
         floor.free_sleepers();
+        floor.waiters.close();
         // A worker may be at a request for long, and the last session may have come behind the last look of one.
         drain(&floor);
         for thread in threads {
             // What of the user's runs there is caught where it panics.
             let _ = thread.join();
         }
+        floor.join_blocked();
         outcome
     }
 
@@ -201,11 +202,23 @@ fn accept(
 }
 
 fn let_in(floor: &Arc<Floor>, session: ServerSession, threads: &mut Vec<JoinHandle<()>>) {
-    let is_silent = session.status().profile == Profiles::SHM_HYBRID;
-    let seat = Seat::new(session);
-    if !is_silent {
-        return floor.admit(seat);
+    let mut seat = Seat::new(session);
+    // A socket tells of its messages, and a berth does not.
+    let Some(berth) = seat.session().berth() else { return floor.admit(seat) };
+    if !can_sleep_on_any() {
+        return seat_alone(floor, seat, threads);
     }
+    match floor.waiters.lodge(floor, berth) {
+        Ok(lodging) => {
+            seat.lodge(lodging);
+            floor.admit(seat);
+        }
+        Err(error) => seat.ended(floor, error.into()),
+    }
+}
+
+/// Gives a session a thread of its own.
+fn seat_alone(floor: &Arc<Floor>, seat: Seat, threads: &mut Vec<JoinHandle<()>>) {
     threads.retain(|thread| !thread.is_finished());
     let (peer, sleeper) = (seat.session().peer(), floor.admit_sleeper(&seat));
     let id = seat.id();
@@ -220,7 +233,7 @@ fn let_in(floor: &Arc<Floor>, session: ServerSession, threads: &mut Vec<JoinHand
     }
 }
 
-fn start<T: Send + 'static>(
+pub(super) fn start<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, SystemError> {

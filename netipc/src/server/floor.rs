@@ -8,16 +8,25 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
+use std::thread::JoinHandle;
 
+use super::crew::Crew;
+use super::growth::Growth;
+use super::line::Line;
 use super::report::{Report, Reporter};
 use super::seat::Seat;
+use super::waiter::{Rest, Waiters};
 use crate::service::Dispatch;
 use crate::session::{Abort, Error};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, PoisonError, lock};
 use crate::sys::{Event, EventQueue, Signal, SystemError};
 
-/// The event of the queue that is no session's: those count from 1.
+/// The event of the queue that is no session's, whose ids begin at 1.
 pub(super) const STOP: Event = 0;
+/// Somebody could do with help. The ids of sessions don't come that far.
+pub(super) const HELP: Event = Event::MAX;
+/// Somebody has joined the line.
+const LINE: Event = Event::MAX - 1;
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -79,16 +88,33 @@ impl Sleeper {
     }
 }
 
+/// What a worker is to do.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Serve(Seat),
+    /// Nobody needs it, unless somebody's batch does.
+    Help,
+    Stop,
+}
+
 pub(super) struct Floor {
     pub(super) dispatch: Box<dyn Dispatch>,
     pub(super) response_timeout: Duration,
     pub(super) workers: usize,
     pub(super) halt: Halt,
-    /// Where idle sessions wait, and the word to stop.
-    pub(super) queue: EventQueue,
+    pub(super) crew: Crew,
+    pub(super) growth: Growth,
+    /// Whether a session over shared memory never sleeps where it has a worker to itself.
+    pub(super) looks_always: bool,
+    /// Where idle sessions over sockets wait, the line, and the word to stop.
+    queue: EventQueue,
+    pub(super) line: Line<Seat>,
+    pub(super) waiters: Arc<Waiters>,
     report: Option<Box<Reporter>>,
     idle: Mutex<HashMap<u64, Seat>>,
     sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
+    /// Threads that wait for clients which don't read.
+    blocked: Mutex<Vec<JoinHandle<()>>>,
     /// Sessions that workers serve.
     shared: AtomicUsize,
     /// All sessions.
@@ -111,15 +137,36 @@ impl Floor {
     pub(super) fn new(
         dispatch: Box<dyn Dispatch>,
         report: Option<Box<Reporter>>,
-        workers: usize,
-        response_timeout: Duration,
+        (workers, response_timeout, looks_always): (usize, Duration, bool),
+        growth: Growth,
         abort: Abort,
     ) -> Result<Self, SystemError> {
-        let (halt, queue) = (Halt::new()?, EventQueue::new()?);
+        let (halt, queue, line) = (Halt::new()?, EventQueue::new()?, Line::new()?);
         queue.add(&halt.signal, STOP)?;
+        let crew = Crew::new(dispatch.service(), workers)?;
+        crew.watch(&queue, HELP)?;
+        queue.add_edge(&line, LINE)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
         let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { dispatch, response_timeout, workers, halt, queue, report, idle, sleepers, shared, living, abort })
+        Ok(Self {
+            dispatch,
+            response_timeout,
+            workers,
+            halt,
+            crew,
+            growth,
+            looks_always,
+            queue,
+            line,
+            waiters: Arc::default(),
+            report,
+            idle,
+            sleepers,
+            blocked: Mutex::default(),
+            shared,
+            living,
+            abort,
+        })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -127,6 +174,7 @@ impl Floor {
     }
 
     pub(super) fn tell(&self, report: Report) {
+        report.trace();
         if let Some(tell) = &self.report {
             // Whoever listens is the user, and no reason to end a thread.
             let _ = catch_unwind(AssertUnwindSafe(|| tell(&report)));
@@ -135,15 +183,28 @@ impl Floor {
 
     /// A session begins, which workers serve.
     pub(super) fn admit(&self, seat: Seat) {
-        // Relaxed, here and below: these numbers are a matter of speed alone, or of words.
-        self.living.fetch_add(1, Ordering::Relaxed);
+        // Relaxed, also where it is taken back: this number is a matter of speed alone.
+        self.living.fetch_add(1, Ordering::SeqCst);
         self.shared.fetch_add(1, Ordering::Relaxed);
+        if seat.is_lodged() {
+            return self.put_back(seat);
+        }
         self.lay_down(seat, |queue, seat, event| queue.add_once(seat, event));
     }
 
-    /// A session has nothing to do.
-    pub(super) fn put_back(&self, seat: Seat) {
-        self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+    /// A session has nothing to do, or has had its turn.
+    pub(super) fn put_back(&self, mut seat: Seat) {
+        let Some(lodging) = seat.take_lodging() else {
+            return self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
+        };
+        match lodging.lay_down(seat) {
+            Rest::Begun => {}
+            Rest::Useless(seat) => self.line.join(seat),
+            Rest::Over(seat, error) => {
+                seat.ended(self, error);
+                self.close(seat);
+            }
+        }
     }
 
     fn lay_down(&self, seat: Seat, watch: impl FnOnce(&EventQueue, &Seat, Event) -> Result<(), SystemError>) {
@@ -162,13 +223,50 @@ impl Floor {
         self.close(seat);
     }
 
+    /// Waits until a worker has something to do.
+    pub(super) fn turn(&self) -> Turn {
+        let rests = self.line.begin_rest();
+        let event = if rests {
+            let event = self.crew.rest(|timeout| self.queue.wait(timeout));
+            self.line.end_rest();
+            event
+        } else {
+            // Who comes over a socket stands in the same line as the others, if there is one.
+            self.queue.wait(Some(Duration::ZERO))
+        };
+        match event {
+            // It fails for a queue that is none.
+            Ok(Some(STOP)) | Err(_) => return Turn::Stop,
+            // Somebody has joined the line, nobody has come, a batch is on offer, or a signal came.
+            Ok(Some(LINE | HELP) | None) => {}
+            Ok(Some(event)) => match self.take(event) {
+                Some(seat) if rests => return Turn::Serve(seat),
+                Some(seat) => self.line.join(seat),
+                None => {}
+            },
+        }
+        match self.line.next() {
+            Some(seat) => {
+                if matches!(event, Ok(Some(HELP))) {
+                    // It was this worker that was called, and it has no time.
+                    self.crew.wake();
+                }
+                Turn::Serve(seat)
+            }
+            None => Turn::Help,
+        }
+    }
+
     /// The idle session that there was an event of.
-    pub(super) fn take(&self, event: Event) -> Option<Seat> {
+    fn take(&self, event: Event) -> Option<Seat> {
         lock(&self.idle).remove(&event)
     }
 
-    /// An idle session, whichever.
+    /// A session that no worker has, whichever.
     pub(super) fn take_any(&self) -> Option<Seat> {
+        if let Some(seat) = self.line.next() {
+            return Some(seat);
+        }
         let mut idle = lock(&self.idle);
         let id = idle.keys().next().copied()?;
         idle.remove(&id)
@@ -179,18 +277,44 @@ impl Floor {
         self.shared.load(Ordering::Relaxed) <= self.workers
     }
 
+    /// Whether nobody waits for a worker that is busy with somebody else.
+    pub(super) fn has_worker_to_spare(&self) -> bool {
+        self.has_workers_for_all() || self.line.has_resting()
+    }
+
+    /// Whether a worker looks for the next request of this session all the time.
+    pub(super) fn looks_always_for(&self, seat: &Seat) -> bool {
+        self.looks_always && seat.is_lodged() && self.has_workers_for_all()
+    }
+
+    /// A thread waits for a client that does not read.
+    pub(super) fn remember(&self, thread: JoinHandle<()>) {
+        let mut blocked = lock(&self.blocked);
+        blocked.retain(|thread| !thread.is_finished());
+        blocked.push(thread);
+    }
+
+    /// Waits for the threads that waited for clients, once there are no sessions any more.
+    pub(super) fn join_blocked(&self) {
+        let blocked = core::mem::take(&mut *lock(&self.blocked));
+        for thread in blocked {
+            // No code of the user's runs there but reports, which are caught where they panic.
+            let _ = thread.join();
+        }
+    }
+
     /// A session that workers served is over.
     pub(super) fn close(&self, seat: Seat) {
         drop(seat);
         self.shared.fetch_sub(1, Ordering::Relaxed);
-        self.living.fetch_sub(1, Ordering::Relaxed);
+        self.depart();
     }
 
     /// A session begins that has a thread of its own.
     pub(super) fn admit_sleeper(&self, seat: &Seat) -> Arc<Sleeper> {
         let sleeper = Arc::new(Sleeper::default());
         let abort = seat.session().abort_handle();
-        self.living.fetch_add(1, Ordering::Relaxed);
+        self.living.fetch_add(1, Ordering::SeqCst);
         lock(&self.sleepers).insert(seat.id(), (Arc::clone(&sleeper), abort));
         sleeper
     }
@@ -198,7 +322,21 @@ impl Floor {
     /// It is over.
     pub(super) fn forget_sleeper(&self, id: u64) {
         lock(&self.sleepers).remove(&id);
-        self.living.fetch_sub(1, Ordering::Relaxed);
+        self.depart();
+    }
+
+    fn depart(&self) {
+        // SeqCst, as wherever this number changes: pairs with `is_deserted`. Whoever is to stop and looks there either
+        // sees this session gone, or is told here.
+        self.living.fetch_sub(1, Ordering::SeqCst);
+        if self.is_stopping() {
+            self.crew.tell_of_end();
+        }
+    }
+
+    /// Whether there is no session.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.living.load(Ordering::SeqCst) == 0
     }
 
     /// Ends the sessions that have threads of their own and nothing to do.
@@ -212,7 +350,7 @@ impl Floor {
 
     /// Ends whatever sessions there are, whatever they are at; how many there were.
     pub(super) fn abort(&self) -> usize {
-        let living = self.living.load(Ordering::Relaxed);
+        let living = self.living.load(Ordering::SeqCst);
         self.abort.abort();
         living
     }

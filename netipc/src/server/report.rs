@@ -2,6 +2,7 @@
 
 use crate::service::Failure;
 use crate::session::{Error, Peer, Rejected};
+use crate::trace;
 use crate::wire::Method;
 
 /// Something that went wrong, which a server lives through: see [`Server::on_report`](super::Server::on_report).
@@ -30,6 +31,22 @@ pub enum Report {
     },
     /// A client could not be accepted for the time being. It is tried again.
     Accept(Error),
+}
+
+impl Report {
+    /// Tells whoever watches the process what is a matter of clients.
+    pub(super) fn trace(&self) {
+        match self {
+            Self::Rejected(rejected) => {
+                trace::not_let_in(rejected.peer().and_then(|peer| peer.pid), rejected.cause());
+            }
+            Self::SessionEnded { session_id, error: error @ Error::Violation(_), .. } => {
+                trace::client_broke_a_rule(*session_id, error);
+            }
+            // That it ended is told anyhow, and the call of a handler too.
+            Self::SessionEnded { .. } | Self::Failed { .. } | Self::Accept(_) => {}
+        }
+    }
 }
 
 /// What reports go to.

@@ -3,15 +3,22 @@
 //! Owns: what a request is answered with, and whether the session goes on behind it (docs/protocol.md, section 6.1). It
 //! refuses to know which thread that happens on, and who is next.
 
+use core::fmt::Display;
 use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::catch_unwind;
 
+use super::batch::{self, Order};
 use super::floor::Floor;
 use super::report::Report;
+use super::waiter::Lodging;
 use crate::buf::Writer;
+use crate::codec::EncodeError;
 use crate::service::{Call, Failure, Liveness};
-use crate::session::{BuildError, Deadline, Error, Lifeline, Message, Peer, ResponseSender, ServerSession};
+use crate::session::{
+    BuildError, Deadline, Error, Lifeline, Limit, Message, Peer, ResponseSender, ServerSession, Ticket,
+};
+use crate::trace::{self, Watch};
 use crate::wire::Status;
 
 /// A session, and what is told of it.
@@ -19,10 +26,15 @@ use crate::wire::Status;
 pub(super) struct Seat {
     session: ServerSession,
     who: Who,
+    /// Where it lies down when it has nothing to do, if that is with a waiter.
+    lodging: Option<Lodging>,
+    /// Tells of the end.
+    _traced: trace::Session,
 }
 
-#[derive(Debug)]
-struct Who {
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
     session_id: u64,
     peer: Peer,
     lifeline: Lifeline,
@@ -43,12 +55,14 @@ pub(super) enum Served {
     Request,
     /// There was none.
     Nothing,
+    /// The client has to read its last answer first.
+    Blocked,
     /// The session is over.
     End,
 }
 
 /// Whether the answer to a request is still wanted.
-struct Interest<'a> {
+pub(super) struct Interest<'a> {
     floor: &'a Floor,
     lifeline: &'a Lifeline,
 }
@@ -68,21 +82,57 @@ impl AsFd for Seat {
 impl Seat {
     pub(super) fn new(session: ServerSession) -> Self {
         let session_id = session.terms().session_id;
-        let who = Who { session_id, peer: session.peer(), lifeline: session.lifeline() };
-        Self { session, who }
+        let (peer, lifeline) = (session.peer(), session.lifeline());
+        let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
+        let who = Who { session_id, peer, lifeline };
+        Self { session, who, lodging: None, _traced: traced }
+    }
+
+    /// Gives it a place with a waiter, or back to it.
+    pub(super) fn lodge(&mut self, lodging: Lodging) {
+        self.lodging = Some(lodging);
+    }
+
+    /// Takes that place, if it has one.
+    pub(super) const fn take_lodging(&mut self) -> Option<Lodging> {
+        self.lodging.take()
+    }
+
+    pub(super) const fn is_lodged(&self) -> bool {
+        self.lodging.is_some()
     }
 
     pub(super) const fn id(&self) -> u64 {
         self.who.session_id
     }
 
+    /// Whether its client has hung up.
+    pub(super) fn is_left(&self) -> bool {
+        self.who.lifeline.has_hung_up()
+    }
+
     pub(super) const fn session(&self) -> &ServerSession {
         &self.session
     }
 
-    /// Receives a request and answers it.
+    /// Receives a request and answers it, unless the client has to read something first.
     pub(super) fn serve(&mut self, floor: &Floor, patience: Patience) -> Served {
-        self.serve_if(floor, patience, || true)
+        match self.session.halves().1.is_blocked() {
+            Ok(false) => self.serve_if(floor, patience, || true),
+            Ok(true) => Served::Blocked,
+            Err(error) => self.who.ended(floor, error),
+        }
+    }
+
+    /// Waits until the client has read what it has to; whether it has, and the session goes on.
+    pub(super) fn unblock(&mut self, floor: &Floor) -> bool {
+        let responses = self.session.halves().1;
+        let unblocked = match responses.is_blocked() {
+            Ok(false) => return true,
+            Ok(true) => responses.unblock(Deadline::after(floor.response_timeout)),
+            Err(error) => Err(error),
+        };
+        unblocked.map_err(|error| self.who.ended(floor, error)).is_ok()
     }
 
     /// The same if `is_wanted`, which is asked in between: else the session is over.
@@ -110,38 +160,50 @@ impl Seat {
 }
 
 impl Who {
+    pub(super) const fn interest<'a>(&'a self, floor: &'a Floor) -> Interest<'a> {
+        Interest { floor, lifeline: &self.lifeline }
+    }
+
+    pub(super) const fn call<'a>(&self, ticket: Ticket, interest: &'a Interest<'a>) -> Call<'a> {
+        Call::new(self.peer, self.session_id, ticket, interest)
+    }
+
     fn answer(&self, floor: &Floor, message: &Message<'_>, responses: &mut ResponseSender) -> Served {
-        let (ticket, timeout) = (message.ticket(), floor.response_timeout);
-        let interest = Interest { floor, lifeline: &self.lifeline };
-        let call = Call::new(self.peer, self.session_id, ticket, &interest);
+        let ticket = message.ticket();
+        let interest = self.interest(floor);
+        let call = self.call(ticket, &interest);
         let answered = if floor.dispatch.service().method(ticket.method()).is_none() {
             Err(BuildError::Build(Failure::Unsupported(ticket.method())))
         } else if let Some(batch) = message.batch() {
             let items = message.header().item_count();
-            responses.respond_batch_within(ticket, items, timeout, |answers| {
-                for item in batch {
-                    match answers.push_with(|writer| dispatch(floor, &call, item, writer)) {
-                        Ok(dispatched) => dispatched?,
-                        // Beyond what 32 bits can say: there is no room for it, which the session is about to find.
-                        Err(_) => break,
-                    }
-                }
-                Ok(())
-            })
+            let room = usize::try_from(responses.terms().response_payload).unwrap_or(usize::MAX);
+            let order = Order { ticket, batch, payload: message.payload(), room };
+            responses.respond_batch_now(ticket, items, |answers| batch::answer(floor, self, &call, &order, answers))
         } else {
             let payload = message.payload();
-            responses.respond_within(ticket, timeout, |writer| dispatch(floor, &call, payload, writer))
+            responses.respond_now(ticket, |writer| dispatch(floor, &call, payload, writer))
         };
         let (status, is_over) = match answered {
-            Ok(()) => return Served::Request,
+            // What is not sent yet is looked after before the next one.
+            Ok(_) => return Served::Request,
             Err(BuildError::Build(failure)) => {
+                if let Failure::Unwritten(EncodeError::Overflow { needed }) = failure {
+                    // Of an item of a batch that is not all.
+                    let least = u64::from(responses.terms().response_payload).saturating_add(1);
+                    floor.growth.remember(least.max(needed as u64));
+                }
                 let refusal = (failure.status(), failure.ends_session());
                 floor.tell(Report::Failed { session_id: self.session_id, method: ticket.method(), failure });
                 refusal
             }
             Err(BuildError::Session(error)) => {
                 let status = match error {
-                    Error::Limit(_) => Status::LimitExceeded,
+                    Error::Limit(exceeded) => {
+                        if exceeded.limit == Limit::ResponsePayload {
+                            floor.growth.remember(exceeded.asked);
+                        }
+                        Status::LimitExceeded
+                    }
                     Error::EmptyBatch | Error::Malformed(_) => Status::BadEnvelope,
                     error => return self.ended(floor, error),
                 };
@@ -149,7 +211,7 @@ impl Who {
                 (status, true)
             }
         };
-        match responses.respond_status(ticket, status, Deadline::after(timeout)) {
+        match responses.respond_status_now(ticket, status) {
             Err(error) if !is_over => self.ended(floor, error),
             // It was reported why this session ends.
             _ if is_over => Served::End,
@@ -172,7 +234,12 @@ impl Who {
 }
 
 /// Has the handler write its answer. What it leaves behind when it panics are bytes that nobody will read.
-fn dispatch(floor: &Floor, call: &Call<'_>, request: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+pub(super) fn dispatch(floor: &Floor, call: &Call<'_>, request: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+    let (watch, before) = (Watch::of_server(), reply.len());
     let handled = catch_unwind(AssertUnwindSafe(|| floor.dispatch.dispatch(call, request, reply)));
-    handled.unwrap_or(Err(Failure::Panicked))
+    let handled = handled.unwrap_or(Err(Failure::Panicked));
+    let (written, failure) = (reply.len().saturating_sub(before), handled.as_ref().err());
+    let failure = failure.map(|failure| failure as &dyn Display);
+    watch.served(call.session_id(), call.method().code(), request.len(), written, failure);
+    handled
 }

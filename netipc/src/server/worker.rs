@@ -4,32 +4,35 @@
 
 use core::time::Duration;
 
-use super::floor::{Floor, STOP, Sleeper};
+use super::batch::{help, see_off};
+use super::bound::start;
+use super::floor::{Floor, Sleeper, Turn};
 use super::seat::{Patience, Seat, Served};
 use crate::session::Deadline;
+use crate::sync::{Arc, Mutex, lock};
 
-/// How long a worker stays with a session that has just had an answer, where there are workers enough.
+/// How long a worker stays with a session that has just had an answer, where nobody else needs it.
 const STAY: Duration = Duration::from_millis(1);
-/// Requests of one session that are served while others may wait.
-const AT_A_TIME: u32 = 16;
+/// The same over shared memory where each session can have a worker to itself. To be woken from a waiter takes longer than
+/// from within the session, and a client that is kept from running for a while is no idle one yet.
+const LONG_STAY: Duration = Duration::from_millis(10);
+/// Requests of one session that are served while others may wait. Whoever asks one by one may have its next request here as
+/// soon as it has its answer, where the kernel happens to let it run at once; by luck it would get so many times what others do.
+const AT_A_TIME: u32 = 2;
 /// Requests that are answered of a session that is about to end. More than a socket holds: a client that goes on sending
 /// is no reason to go on.
 const LAST_ONES: u32 = 1024;
 
 /// Serves whatever session has something to do, until all is to stop.
-pub(super) fn work(floor: &Floor) {
+pub(super) fn work(floor: &Arc<Floor>) {
     loop {
-        match floor.queue.wait(None) {
-            Ok(Some(STOP)) => return drain(floor),
-            Ok(Some(event)) => {
-                if let Some(seat) = floor.take(event) {
-                    attend(floor, seat);
-                }
+        match floor.turn() {
+            Turn::Serve(seat) => attend(floor, seat),
+            Turn::Help => help(floor),
+            Turn::Stop => {
+                drain(floor);
+                return see_off(floor);
             }
-            // A signal came.
-            Ok(None) => {}
-            // It fails for a queue that is none.
-            Err(_) => return,
         }
     }
 }
@@ -41,22 +44,66 @@ pub(super) fn drain(floor: &Floor) {
     }
 }
 
-/// Serves a session for as long as it keeps a worker busy and nobody else needs one.
-fn attend(floor: &Floor, mut seat: Seat) {
-    let mut answered = 0;
+/// Serves a session for as long as it keeps a worker busy and nobody else needs that one.
+fn attend(floor: &Arc<Floor>, mut seat: Seat) {
+    let mut answered = 0_u32;
+    // Until when it stays, and whether that is to be said anew, because there was a request since.
+    let (mut until, mut is_stale) = (None, false);
     while !floor.is_stopping() {
-        let stays = floor.has_workers_for_all();
+        let stays = floor.has_worker_to_spare();
         if !stays && answered >= AT_A_TIME {
             return floor.put_back(seat);
         }
-        let patience = if stays && answered > 0 { Patience::Until(Deadline::after(STAY)) } else { Patience::Now };
+        let patience = if stays && answered > 0 {
+            Patience::Until(*until.get_or_insert_with(|| Deadline::after(stay(floor, &seat))))
+        } else {
+            Patience::Now
+        };
         match seat.serve(floor, patience) {
-            Served::Request => answered += 1,
+            Served::Request => {
+                answered = answered.saturating_add(1);
+                // Shared memory needs no clock while there are requests. A socket is told the time that is left, and best
+                // always the same.
+                is_stale = seat.is_lodged();
+                until = until.filter(|_| is_stale);
+            }
+            Served::Nothing if until.is_some() && (is_stale || floor.looks_always_for(&seat)) => {
+                (until, is_stale) = (None, false);
+            }
             Served::Nothing => return floor.put_back(seat),
+            Served::Blocked => return set_aside(floor, seat),
             Served::End => return floor.close(seat),
         }
     }
     finish(floor, seat);
+}
+
+/// Has a thread wait for a client that does not read, so that no worker has to.
+fn set_aside(floor: &Arc<Floor>, seat: Seat) {
+    // A thread that can't be had hands nothing back.
+    let place = Arc::new(Mutex::new(Some(seat)));
+    let (waiting, at_work) = (Arc::clone(&place), Arc::clone(floor));
+    let thread = start("netipc-blocked", move || await_reader(&at_work, lock(&waiting).take()));
+    match thread {
+        Ok(thread) => floor.remember(thread),
+        Err(_) => await_reader(floor, lock(&place).take()),
+    }
+}
+
+fn await_reader(floor: &Floor, seat: Option<Seat>) {
+    let Some(mut seat) = seat else { return };
+    if !seat.unblock(floor) {
+        return floor.close(seat);
+    }
+    floor.put_back(seat);
+    // The workers may have had their last look.
+    if floor.is_stopping() {
+        drain(floor);
+    }
+}
+
+fn stay(floor: &Floor, seat: &Seat) -> Duration {
+    if seat.is_lodged() && floor.has_workers_for_all() { LONG_STAY } else { STAY }
 }
 
 fn finish(floor: &Floor, mut seat: Seat) {
@@ -67,10 +114,11 @@ fn finish(floor: &Floor, mut seat: Seat) {
 /// Answers what has been sent already.
 fn answer_the_last(floor: &Floor, seat: &mut Seat) {
     for _ in 0..LAST_ONES {
-        if seat.serve(floor, Patience::Now) != Served::Request {
+        if !seat.unblock(floor) || seat.serve(floor, Patience::Now) != Served::Request {
             return;
         }
     }
+    seat.unblock(floor);
 }
 
 /// Serves one session over shared memory, until it is over or all is to stop.
@@ -82,6 +130,9 @@ pub(super) fn sit(floor: &Floor, mut seat: Seat, sleeper: &Sleeper) {
 }
 
 fn await_and_serve(floor: &Floor, seat: &mut Seat, sleeper: &Sleeper) -> Served {
+    if !seat.unblock(floor) {
+        return Served::End;
+    }
     sleeper.lie_down();
     if !floor.is_stopping() {
         return seat.serve_if(floor, Patience::Until(Deadline::NEVER), || sleeper.get_up());

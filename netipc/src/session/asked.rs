@@ -105,7 +105,17 @@ impl Asked {
     }
 
     /// How many ids are taken.
+    #[inline]
     pub(super) fn len(&self) -> usize {
+        match self.only.load(Ordering::Relaxed) {
+            NONE => 0,
+            MANY => self.len_behind_the_lock(),
+            _ => 1,
+        }
+    }
+
+    #[cold]
+    fn len_behind_the_lock(&self) -> usize {
         let many = lock(&self.many);
         match self.only.load(Ordering::Relaxed) {
             NONE => 0,

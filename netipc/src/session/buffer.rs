@@ -131,7 +131,7 @@ pub(super) fn message_len(header: &Header) -> usize {
 ///
 /// # Errors
 /// Where they can't be had.
-pub(super) fn look_for_memory(len: usize) -> Result<(), SystemError> {
+pub(crate) fn look_for_memory(len: usize) -> Result<(), SystemError> {
     if len <= MODEST {
         return Ok(());
     }

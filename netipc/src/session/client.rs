@@ -170,6 +170,12 @@ impl ClientSession {
         self.responses.receiver.last(header)
     }
 
+    /// Whether the connection has ended and the request that was sent last is known never to have been read. Nothing is
+    /// known of it where this is false.
+    pub(crate) fn was_left_unread(&self) -> bool {
+        self.requests.sender.shared().wire.was_left_unread()
+    }
+
     /// Whether the server has closed its end, as far as the kernel knows.
     pub(crate) fn has_hung_up(&self) -> bool {
         self.requests.sender.shared().wire.has_hung_up()
@@ -296,9 +302,9 @@ impl RequestSender {
         mut receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, BuildError<E>> {
         let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
-        let len = self.sender.build(bounds, deadline, absorb, fill)?;
+        let len = self.sender.build(bounds, || deadline, absorb, fill)?;
         let sent = self.numbered(method, receiver, |sender, header, absorb| {
-            sender.send_draft(header.with_payload_len(len), deadline, absorb)
+            sender.send_draft(header.with_payload_len(len), || deadline, absorb)
         });
         Ok(sent.map(|((), ticket)| ticket)?)
     }
@@ -328,9 +334,9 @@ impl RequestSender {
     ) -> Result<Ticket, BuildError<E>> {
         bounded_items(max_items, Limit::RequestItems, self.terms().request_items)?;
         let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
-        let (len, count) = self.sender.build_batch(bounds, max_items, deadline, absorb, fill)?;
+        let (len, count) = self.sender.build_batch(bounds, max_items, || deadline, absorb, fill)?;
         let sent = self.numbered(method, receiver, |sender, header, absorb| {
-            sender.send_draft(header.with_payload_len(len).with_batch(count), deadline, absorb)
+            sender.send_draft(header.with_payload_len(len).with_batch(count), || deadline, absorb)
         });
         Ok(sent.map(|((), ticket)| ticket)?)
     }

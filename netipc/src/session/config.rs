@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::proto::ServerPolicy;
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicUsize, Ordering};
 use crate::sys::Peer;
 use crate::transport::{Abort, Link, Wait};
 use crate::wire::{AuthToken, Hello, Profiles};
@@ -206,6 +206,8 @@ pub struct ServerConfig {
     authorize: Option<Arc<Authorize>>,
     max_request_payload: u32,
     max_response_payload: u32,
+    /// Instead of that, for each session as it begins.
+    response_payload: Option<Arc<AtomicUsize>>,
     packet_size: u32,
     pub(super) max_in_flight: usize,
     pub(super) max_sessions: usize,
@@ -249,6 +251,7 @@ impl ServerConfig {
             authorize: None,
             max_request_payload: 0,
             max_response_payload: 0,
+            response_payload: None,
             packet_size: 0,
             max_in_flight: DEFAULT_IN_FLIGHT,
             max_sessions: usize::MAX,
@@ -299,6 +302,11 @@ impl ServerConfig {
     #[must_use]
     pub fn max_response_payload(self, bytes: u32) -> Self {
         Self { max_response_payload: bytes, ..self }
+    }
+
+    /// Each session has the largest response payload that `bytes` says when it begins.
+    pub(crate) fn response_payload_of(self, bytes: &Arc<AtomicUsize>) -> Self {
+        Self { response_payload: Some(Arc::clone(bytes)), ..self }
     }
 
     /// The longest packet, in bytes, 32 bytes of header included; at most what the socket can send in one piece.
@@ -357,9 +365,16 @@ impl ServerConfig {
         Ways { profiles: policy.profiles, preferred: policy.preferred } = self.ways.among(usable);
         policy.auth_token = self.auth_token;
         policy.request_payload = or_default(self.max_request_payload, REQUEST_CEILING);
-        policy.response_payload = or_default(self.max_response_payload, DEFAULT_PAYLOAD);
+        // Relaxed: see `Growth` of the server.
+        let now = self.response_payload.as_ref().and_then(|bytes| u32::try_from(bytes.load(Ordering::Relaxed)).ok());
+        policy.response_payload = or_default(now.unwrap_or(self.max_response_payload), DEFAULT_PAYLOAD);
         policy.packet_size = or_default(self.packet_size, link.packet_size).min(link.packet_size);
         policy
+    }
+
+    /// Whether a thread in shared memory never sleeps.
+    pub(crate) fn looks_always(&self) -> bool {
+        self.wait == Wait::Always
     }
 
     pub(super) fn allows(&self, peer: &Peer) -> bool {

@@ -54,6 +54,8 @@ const ACK_ROOM: usize = HEADER_LEN + HELLO_ACK_LEN + 1;
 /// Between two looks at a region that is not complete yet, and how many there are.
 const REGION_PAUSE: Duration = Duration::from_millis(5);
 const REGION_LOOKS: u32 = 40;
+/// Looks for a region that is not there at all: whoever has taken it back closes in that time.
+const ABSENT_LOOKS: u32 = 2;
 
 /// A client that has sent its hello and waits for the server's answer (docs/protocol.md, section 2).
 ///
@@ -181,10 +183,18 @@ impl Connecting {
         let grounds = Grounds { terms, fallback: plan.struck.map(Fallback::NotAttached) };
         let link = match plan.endpoint.as_ref().filter(|_| terms.profile == Profiles::SHM_HYBRID) {
             None => link,
-            Some(endpoint) => match plan.attach(endpoint, &terms, looks, deadline)? {
-                Ok(region) => region.join(link, plan.config.wait, &plan.config.abort, None)?,
-                Err(error) => return Ok(Acked::Unusable(plan, error)),
-            },
+            Some(endpoint) => {
+                let attached = plan.attach(endpoint, &terms, looks, deadline)?;
+                // A deployed server that is full takes the region back and closes: it lacks nothing but room. And the next
+                // server gives its regions the names of one that has ended: this may be another client's.
+                if link.wire.has_hung_up() {
+                    return Err(LinkError::Closed.into());
+                }
+                match attached {
+                    Ok(region) => region.join(link, plan.config.wait, &plan.config.abort, None)?,
+                    Err(error) => return Ok(Acked::Unusable(plan, error)),
+                }
+            }
         };
         Ok(Acked::Session(Box::new(ClientSession::new(link, grounds, &plan.config))))
     }
@@ -203,7 +213,11 @@ impl Plan {
         let mut looked = 1;
         loop {
             match Region::attach(endpoint, terms.session_id, room(terms)) {
-                Err(error) if error.is_unready() && looked < looks && !deadline.has_passed() => {
+                Err(error)
+                    if (error.is_unready() && looked < looks
+                        || error.is_absent() && looked < looks.min(ABSENT_LOOKS))
+                        && !deadline.has_passed() =>
+                {
                     let pause = deadline.left().map_or(REGION_PAUSE, |left| left.min(REGION_PAUSE));
                     attempt.sleep(pause).map_err(LinkError::from)?;
                     looked += 1;
@@ -249,6 +263,12 @@ impl Door {
         Self { config, endpoint, watcher: Weak::new(), taken: Arc::default(), next_session: 1 }
     }
 
+    /// For one client of this process, to whom this session falls if it is let in.
+    pub(super) fn within(config: &Arc<ServerConfig>, taken: &Arc<AtomicUsize>, next_session: u64) -> Self {
+        let (config, taken) = (Arc::clone(config), Arc::clone(taken));
+        Self { config, endpoint: None, watcher: Weak::new(), taken, next_session }
+    }
+
     /// Whoever tells sessions over shared memory that their client is gone. Without, they look for themselves.
     fn watcher(&mut self) -> Option<Arc<Watcher>> {
         self.watcher.upgrade().or_else(|| {
@@ -289,6 +309,10 @@ impl AsFd for Arriving {
 }
 
 impl Arriving {
+    pub(super) const fn at(link: Link, door: Door) -> Self {
+        Self { link, door }
+    }
+
     /// Waits for the client's hello, and answers it.
     ///
     /// # Errors
@@ -410,6 +434,9 @@ fn answer(link: &mut Link, packet: &[u8]) -> Result<(), LinkError> {
     link.outgoing.send(&[IoSlice::new(packet)], Deadline::after(Duration::ZERO))
 }
 
+/// The longest packet inside one process: what sockets have by default on Linux.
+pub(super) const PACKET_SIZE: u32 = 212_960;
+
 /// Both sides of a session in this process, over a link without sockets that meets the faults of `script`.
 ///
 /// The client has sent its hello; [`Arriving::meet`] answers it, and then [`Connecting::finish`] has its answer.
@@ -424,10 +451,8 @@ pub fn in_process(
     server: &ServerConfig,
     script: &Script,
 ) -> Result<(Connecting, Arriving), Error> {
-    /// What sockets have by default on Linux.
-    const PACKET_SIZE: u32 = 212_960;
     let (ours, theirs) = transport::pair(script, PACKET_SIZE, &client.abort, &server.abort)?;
-    let arriving = Arriving { link: theirs, door: Door::new(server, None) };
+    let arriving = Arriving::at(theirs, Door::new(server, None));
     let connecting = Connecting::start(ours, client, None, Deadline::NEVER)?;
     Ok((connecting, arriving))
 }

@@ -14,7 +14,7 @@ use super::message::{Message, OwnedMessage};
 use super::shared::Shared;
 use crate::proto::{Assembler, Breach, Limit, LimitExceeded, Next, Role, Step, Violation, check_batch};
 use crate::sync::Arc;
-use crate::transport::{Deadline, Expected, Incoming, LinkError};
+use crate::transport::{Berth, Deadline, Expected, Incoming, LinkError};
 use crate::wire::{HEADER_LEN, Header};
 
 /// Packets that a call takes which does not wait, or whose deadline has passed. A message of ours has fewer, and a peer
@@ -85,6 +85,11 @@ impl Receiver {
     /// Messages that were received so far.
     pub(super) const fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Where it sleeps without a thread of its own, if it can.
+    pub(super) fn berth(&self) -> Option<Berth> {
+        self.incoming.berth()
     }
 
     /// Whether a message can be had without asking the kernel.

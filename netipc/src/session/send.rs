@@ -111,7 +111,7 @@ impl Sender {
         self.begin(deadline, absorb.as_deref_mut())?;
         if header.message_len() <= self.shared.packet_size.into() {
             // Most messages go in one packet, and there is nothing to split.
-            let all = 0..usize::try_from(header.payload_len()).unwrap_or(usize::MAX);
+            let all = 0..payload_size(&header);
             let sent = self.packet(&Packet { head: header.encode(), body: all }, payload, deadline, absorb);
             return sent.map_err(|error| self.unsent(error, false));
         }
@@ -124,20 +124,24 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends what was [built](Self::build).
+    /// Sends what was [built](Self::build). Only where that may have to wait is the deadline asked for: that would take longer
+    /// than all else that is done here.
     pub(super) fn send_draft(
         &mut self,
         header: Header,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         absorb: Option<&mut Receiver>,
     ) -> Result<(), Error> {
         if let Some(in_place) = self.outgoing.in_place() {
-            let len = usize::try_from(header.payload_len()).unwrap_or(usize::MAX);
-            let sent = in_place.send(&header.encode(), len);
+            let sent = in_place.send(&header.encode(), payload_size(&header));
             return sent.map_err(|error| self.unsent(error.into(), false));
         }
         let draft = mem::take(&mut self.draft);
-        let sent = self.send(header, &draft, deadline, absorb);
+        let sent = match self.try_whole(header, &draft) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.send(header, &draft, deadline(), absorb),
+            Err(error) => Err(error),
+        };
         self.draft = draft;
         sent
     }
@@ -145,7 +149,7 @@ impl Sender {
     /// Sends as much of what was [built](Self::build) as finds room, and keeps the rest; whether there is none.
     pub(super) fn send_draft_now(&mut self, header: Header) -> Result<bool, Error> {
         if self.outgoing.in_place().is_some() {
-            return self.send_draft(header, Deadline::NEVER, None).map(|()| true);
+            return self.send_draft(header, || Deadline::NEVER, None).map(|()| true);
         }
         let mut splitter = self.split(header)?;
         while let Some(packet) = splitter.next() {
@@ -174,25 +178,42 @@ impl Sender {
         }
     }
 
-    /// Waits until that is so.
-    pub(super) fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), Error> {
-        self.make_room(deadline, None)?;
-        self.begin(deadline, None)
+    /// Whether the peer has to read something first, before anything else can be sent.
+    pub(super) fn is_blocked(&mut self) -> Result<bool, Error> {
+        if !self.try_finish()? {
+            return Ok(true);
+        }
+        Ok(self.outgoing.in_place().is_some_and(|in_place| in_place.is_unread()))
+    }
+
+    /// Waits until it has.
+    pub(super) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.begin(deadline, None)?;
+        self.make_room(|| deadline, None)
+    }
+
+    /// Sends a message of one packet if that finds room at once.
+    #[inline]
+    fn try_whole(&mut self, header: Header, payload: &[u8]) -> Result<bool, Error> {
+        if self.is_unfinished() || header.message_len() > self.shared.packet_size.into() {
+            return Ok(false);
+        }
+        let packet = Packet { head: header.encode(), body: 0..payload_size(&header) };
+        self.try_packet(&packet, payload).map_err(|error| self.unsent(error, false))
     }
 
     /// Builds a payload of at most `bounds.bytes`; its length. Where that is done in shared memory, there must be room for
-    /// the message first: it is waited for as if to send.
+    /// the message first: it is waited for as if to send, and only then is the deadline asked for.
     pub(super) fn build<E>(
         &mut self,
         bounds: Bounds,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         absorb: Option<&mut Receiver>,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<u32, BuildError<E>> {
         if self.is_unfinished() {
             // It may be what stands in the draft.
-            self.begin(deadline, absorb)?;
-            self.make_room(deadline, None)?;
+            self.begin(deadline(), absorb)?;
         } else {
             self.make_room(deadline, absorb)?;
         }
@@ -245,7 +266,7 @@ impl Sender {
         &mut self,
         bounds: Bounds,
         max_items: u32,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
         absorb: Option<&mut Receiver>,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(u32, u32), BuildError<E>> {
@@ -346,12 +367,14 @@ impl Sender {
     }
 
     /// Waits until a message can be built, which is at once where it is built in this process's own memory.
-    fn make_room(&mut self, deadline: Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
+    fn make_room(&mut self, deadline: impl FnOnce() -> Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
         self.shared.check()?;
         let Some(in_place) = self.outgoing.in_place() else { return Ok(()) };
-        let made = match absorb {
-            None => in_place.wait_for_room(deadline).map_err(Error::from),
-            Some(receiver) => wait_for_room(&self.shared, receiver, deadline, || in_place.has_room()),
+        let made = match (in_place.has_room(), absorb) {
+            (Ok(true), _) => return Ok(()),
+            (Ok(false), None) => in_place.wait_for_room(deadline()).map_err(Error::from),
+            (Ok(false), Some(receiver)) => wait_for_room(&self.shared, receiver, deadline(), || in_place.has_room()),
+            (Err(error), _) => Err(error.into()),
         };
         made.map_err(|error| self.unsent(error, false))
     }
@@ -463,6 +486,11 @@ fn batch<E>(
     // Where it finds no room, the writer tells.
     *count = batch.finish().unwrap_or_default();
     Ok(())
+}
+
+/// The length of a message's payload where it stands in memory.
+fn payload_size(header: &Header) -> usize {
+    usize::try_from(header.payload_len()).unwrap_or(usize::MAX)
 }
 
 fn body<'a>(packet: &Packet, payload: &'a [u8]) -> IoSlice<'a> {

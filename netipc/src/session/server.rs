@@ -1,6 +1,5 @@
 //! A server's side of a session, and its halves.
 
-
 use bytes::Bytes;
 
 use super::config::ServerConfig;
@@ -12,7 +11,7 @@ use super::shared::{Grounds, Lifeline, Permit, Shared, common};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
-use crate::transport::{Deadline, Link};
+use crate::transport::{Berth, Deadline, Link};
 use crate::wire::{BatchBuilder, Header, Status};
 
 /// A server's side of a session.
@@ -64,6 +63,11 @@ impl ServerSession {
     /// What tells whether the client is still there.
     pub(crate) fn lifeline(&self) -> Lifeline {
         Lifeline::of(self.responses.sender.shared())
+    }
+
+    /// Where it sleeps without a thread of its own while no request has come, if it can.
+    pub(crate) fn berth(&self) -> Option<Berth> {
+        self.requests.receiver.berth()
     }
 
     /// Receives the next request.
@@ -240,29 +244,29 @@ impl ResponseSender {
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
-        let len = self.sender.build(self.bounds(), deadline, None, fill)?;
+        let len = self.sender.build(self.bounds(), || deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
     }
 
-    /// Whether an answer can be built and sent now, or begun: nothing is left of the last one. It sends on what is.
+    /// Whether the client has to read something first: no other answer can be sent before. It sends on what it can.
     ///
     /// # Errors
     /// As [`respond`](Self::respond).
-    pub(crate) fn has_room(&mut self) -> Result<bool, Error> {
-        self.sender.has_room()
+    pub(crate) fn is_blocked(&mut self) -> Result<bool, Error> {
+        self.sender.is_blocked()
     }
 
-    /// Waits until that is so.
+    /// Waits until it has.
     ///
     /// # Errors
     /// As [`respond`](Self::respond).
-    pub(crate) fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), Error> {
-        self.sender.wait_for_room(deadline)
+    pub(crate) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.sender.unblock(deadline)
     }
 
-    /// As [`respond_with`](Self::respond_with) where there [is room](Self::has_room), without waiting; whether all is
-    /// sent. What is not is kept, and goes out when room is asked for.
+    /// As [`respond_with`](Self::respond_with) where nothing [blocks](Self::is_blocked) it, without waiting; whether all is
+    /// sent. What is not is kept, and blocks the next answer.
     ///
     /// # Errors
     /// As [`respond_with`](Self::respond_with).
@@ -294,8 +298,8 @@ impl ResponseSender {
         Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
     }
 
-    /// As [`respond_status`](Self::respond_status) where there [is room](Self::has_room), without waiting; whether all
-    /// is sent.
+    /// As [`respond_status`](Self::respond_status) where nothing [blocks](Self::is_blocked) it, without waiting; whether
+    /// all is sent.
     ///
     /// # Errors
     /// As [`respond`](Self::respond).
@@ -333,9 +337,9 @@ impl ResponseSender {
     ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch(self.bounds(), max_items, deadline, None, fill)?;
+        let (len, count) = self.sender.build_batch(self.bounds(), max_items, || deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not

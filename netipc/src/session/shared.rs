@@ -100,7 +100,7 @@ impl Shared {
 }
 
 /// Whether anybody is still at the other end, to be asked while both halves of a session are at work.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lifeline(Arc<Shared>);
 
 impl Lifeline {

@@ -50,6 +50,12 @@ impl EventQueue {
         epoll::modify(&self.0, source, epoll::EventData::new_u64(event), ONCE).during("epoll_ctl")
     }
 
+    /// Watches `source` for more to read: each time that there is, one thread of those that wait is told, once.
+    pub(crate) fn add_edge(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
+        let interest = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&self.0, source, epoll::EventData::new_u64(event), interest).during("epoll_ctl")
+    }
+
     /// Watches `source` for the end of the other side, and for nothing else.
     pub(crate) fn add_for_hang_up(&self, source: impl AsFd, event: Event) -> Result<(), SystemError> {
         epoll::add(&self.0, source, epoll::EventData::new_u64(event), epoll::EventFlags::RDHUP).during("epoll_ctl")
@@ -191,6 +197,17 @@ mod tests {
         assert_eq!(ready(&queue), None);
         queue.rearm(&signal, 6).unwrap();
         assert_eq!((ready(&queue), ready(&queue)), (Some(6), None));
+    }
+
+    #[test]
+    fn what_is_told_by_the_edge_is_told_once_each_time_it_is_raised() {
+        let (queue, signal) = (EventQueue::new().unwrap(), Signal::new().unwrap());
+        queue.add_edge(&signal, 5).unwrap();
+        assert_eq!(ready(&queue), None);
+        for _ in 0..3 {
+            signal.raise();
+            assert_eq!((ready(&queue), ready(&queue)), (Some(5), None));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod socket;
 pub(crate) use clock::WallTime;
 pub(crate) use event::{Event, EventQueue, Signal, Timer};
 pub(crate) use file::{Directory, File, FileFacts, FileId, FileKind, raise_file_mode, unlink};
-pub(crate) use futex::{sleep_on, wake_at};
+pub(crate) use futex::{MOST_WORDS, can_sleep_on_any, sleep_on, sleep_on_any, wake_at};
 pub(crate) use map::Mapping;
 pub use peer::Peer;
 #[cfg(test)]
@@ -100,6 +100,11 @@ impl SystemError {
     /// Whether something stands at the path of what was to be made.
     pub(crate) const fn is_there_already(&self) -> bool {
         self.errno == Errno::EXIST.raw_os_error()
+    }
+
+    /// Whether nobody listens at the socket that was named.
+    pub(crate) const fn is_unheard(&self) -> bool {
+        self.errno == Errno::CONNREFUSED.raw_os_error()
     }
 
     /// Whether this user has no right to it.

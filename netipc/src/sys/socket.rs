@@ -18,6 +18,7 @@ use rustix::net::{
 };
 
 use super::{During, Peer, SystemError};
+use crate::sync::{AtomicBool, Ordering};
 
 /// Whether a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,18 +67,28 @@ pub(crate) struct Readiness {
 
 /// A socket of packets.
 #[derive(Debug)]
-pub(crate) struct Socket(OwnedFd);
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    /// Whether the kernel has said that the peer closed its end with packets of ours unread. It says so once.
+    left_unread: AtomicBool,
+}
+
+impl From<OwnedFd> for Socket {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd, left_unread: AtomicBool::new(false) }
+    }
+}
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl Socket {
     fn new(flags: SocketFlags) -> Result<Self, SystemError> {
         let flags = flags | SocketFlags::CLOEXEC;
-        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).during("socket").map(Self)
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).during("socket").map(Self::from)
     }
 
     /// Connects to whoever listens at `path`, without waiting for room.
@@ -85,14 +96,14 @@ impl Socket {
         let address = SocketAddrUnix::new(path).during("connect")?;
         let socket = Self::new(SocketFlags::NONBLOCK)?;
         loop {
-            match connect(&socket.0, &address) {
+            match connect(&socket.fd, &address) {
                 Ok(()) => break,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(Connected::Busy),
                 Err(errno) => return Err(SystemError::new("connect", errno)),
             }
         }
-        rustix::io::ioctl_fionbio(&socket.0, false).during("ioctl")?;
+        rustix::io::ioctl_fionbio(&socket.fd, false).during("ioctl")?;
         Ok(Connected::Yes(socket))
     }
 
@@ -103,21 +114,21 @@ impl Socket {
     pub(crate) fn bind(path: &Path) -> Result<Self, SystemError> {
         let address = SocketAddrUnix::new(path).during("bind")?;
         let socket = Self::new(SocketFlags::NONBLOCK)?;
-        rustix::fs::fchmod(&socket.0, Mode::RUSR | Mode::WUSR).during("fchmod")?;
-        bind(&socket.0, &address).during("bind")?;
+        rustix::fs::fchmod(&socket.fd, Mode::RUSR | Mode::WUSR).during("fchmod")?;
+        bind(&socket.fd, &address).during("bind")?;
         Ok(socket)
     }
 
     /// Lets clients connect, `backlog` of them before the first is accepted.
     pub(crate) fn listen(&self, backlog: u32) -> Result<(), SystemError> {
-        listen(&self.0, i32::try_from(backlog).unwrap_or(i32::MAX)).during("listen")
+        listen(&self.fd, i32::try_from(backlog).unwrap_or(i32::MAX)).during("listen")
     }
 
     /// The next client in the queue.
     pub(crate) fn accept(&self) -> Result<Accepted, SystemError> {
         loop {
-            match accept_with(&self.0, SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(Accepted::Yes(Self(socket))),
+            match accept_with(&self.fd, SocketFlags::CLOEXEC) {
+                Ok(socket) => return Ok(Accepted::Yes(socket.into())),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN | Errno::CONNABORTED) => return Ok(Accepted::Nobody),
                 Err(errno) => return Err(SystemError::new("accept", errno)),
@@ -133,15 +144,18 @@ impl Socket {
             flags |= SendFlags::DONTWAIT;
         }
         let sent = match parts {
-            [packet] => rustix::net::send(&self.0, packet, flags),
-            _ => sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), flags),
+            [packet] => rustix::net::send(&self.fd, packet, flags),
+            _ => sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), flags),
         };
         match sent {
             // A packet goes out whole or not at all.
             Ok(_) => Ok(Sent::Whole),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Sent::NotYet),
             // Refused or not connected: older kernels say so to whoever sends while the peer closes.
-            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED) => Ok(Sent::Closed),
+            Err(errno @ (Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED)) => {
+                self.note(errno);
+                Ok(Sent::Closed)
+            }
             Err(errno) => Err(SystemError::new("sendmsg", errno)),
         }
     }
@@ -169,22 +183,38 @@ impl Socket {
             // Older kernels say so after a send that met the peer closing.
             Err(Errno::NOTCONN) => Ok(Some(0)),
             // The peer closed without having read everything. That is told once, before what it had sent is received.
-            Err(Errno::CONNRESET) => match self.receive_once(head, body, flags | RecvFlags::DONTWAIT) {
-                Ok(len) => Ok(Some(len)),
-                Err(errno) => Err(SystemError::new("recvmsg", errno)),
-            },
+            Err(Errno::CONNRESET) => {
+                self.note(Errno::CONNRESET);
+                let again = self.receive_once(head, body, flags | RecvFlags::DONTWAIT);
+                again.map(Some).map_err(|errno| SystemError::new("recvmsg", errno))
+            }
             Err(errno) => Err(SystemError::new("recvmsg", errno)),
         }
+    }
+
+    /// Keeps what the kernel tells once.
+    #[cold]
+    fn note(&self, errno: Errno) {
+        if errno == Errno::CONNRESET {
+            // Relaxed, here and below: nothing else is looked at on the strength of it.
+            self.left_unread.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the peer closed its end and left packets unread, as far as a call has met with it: the last one that was sent
+    /// to it at least, since packets are read in order.
+    pub(crate) fn was_left_unread(&self) -> bool {
+        self.left_unread.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn receive_once(&self, head: &mut [u8], body: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
         if body.is_empty() {
-            return recv(&self.0, head, flags).map(|(_, len)| len);
+            return recv(&self.fd, head, flags).map(|(_, len)| len);
         }
         let mut parts = [IoSliceMut::new(head), IoSliceMut::new(body)];
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        recvmsg(&self.0, &mut parts, &mut RecvAncillaryBuffer::default(), flags).map(|received| received.bytes)
+        recvmsg(&self.fd, &mut parts, &mut RecvAncillaryBuffer::default(), flags).map(|received| received.bytes)
     }
 
     /// How long a call that waits may wait for a packet; `None` for ever. At least a microsecond.
@@ -201,18 +231,18 @@ impl Socket {
         // A year is for ever, and within what the kernel takes.
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
         let timeout = timeout.map(|timeout| timeout.clamp(Duration::from_micros(1), LONGEST));
-        sockopt::set_socket_timeout(&self.0, which, timeout).during("setsockopt")
+        sockopt::set_socket_timeout(&self.fd, which, timeout).during("setsockopt")
     }
 
     /// Ends both directions, for the peer and for every thread that waits in this socket.
     pub(crate) fn shut_down(&self) {
         // It fails where there is no connection any more, which is what was asked for.
-        let _ = shutdown(&self.0, Shutdown::Both);
+        let _ = shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Whether the peer has closed its end or this one was shut down.
     pub(crate) fn is_hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let mut fds = [PollFd::new(&self.fd, PollFlags::RDHUP)];
         loop {
             match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
                 Err(Errno::INTR) => {}
@@ -226,7 +256,7 @@ impl Socket {
     /// Whether a packet with something in it can be received.
     pub(crate) fn has_more(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        recv(&self.0, &mut [0; 1], flags).is_ok_and(|(_, len)| len > 0)
+        recv(&self.fd, &mut [0; 1], flags).is_ok_and(|(_, len)| len > 0)
     }
 
     /// Waits until one of the directions asked for is ready; neither where the time ran out or a signal came.
@@ -234,7 +264,7 @@ impl Socket {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::IN, asked.readable);
         interest.set(PollFlags::OUT, asked.writable);
-        let mut fds = [PollFd::new(&self.0, interest)];
+        let mut fds = [PollFd::new(&self.fd, interest)];
         match poll(&mut fds, timeout.and_then(timespec).as_ref()) {
             Ok(_) => {
                 // After a hang-up a call fails or ends at once, which is what whoever waits should see.
@@ -252,12 +282,12 @@ impl Socket {
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Result<Peer, SystemError> {
-        Peer::of(self.0.as_fd())
+        Peer::of(self.fd.as_fd())
     }
 
     /// Bytes of `SO_SNDBUF`: what may be under way before a sender has to wait.
     pub(crate) fn send_buffer(&self) -> Result<usize, SystemError> {
-        sockopt::socket_send_buffer_size(&self.0).during("getsockopt")
+        sockopt::socket_send_buffer_size(&self.fd).during("getsockopt")
     }
 }
 
@@ -272,7 +302,7 @@ pub(super) fn timespec(duration: Duration) -> Option<Timespec> {
 pub(crate) fn pair() -> (Socket, Socket) {
     let flags = SocketFlags::CLOEXEC;
     let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-    (Socket(pair.0), Socket(pair.1))
+    (pair.0.into(), pair.1.into())
 }
 
 #[cfg(test)]
@@ -317,8 +347,10 @@ mod tests {
         other.send(&[IoSlice::new(b"answer")], Patience::Wait).unwrap();
         drop(other);
         let mut head = [0; 6];
+        assert!(!one.was_left_unread());
         assert_eq!(one.receive(&mut head, &mut [], Patience::Wait).unwrap(), Some(6));
         assert_eq!(&head, b"answer");
+        assert!(one.was_left_unread());
         assert_eq!(one.receive(&mut head, &mut [], Patience::Wait).unwrap(), Some(0));
     }
 

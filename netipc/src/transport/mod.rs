@@ -26,11 +26,11 @@ use std::os::fd::AsFd;
 pub use abort::Abort;
 pub(crate) use abort::Interrupt;
 pub(crate) use claim::{Claim, ClaimError};
-pub(crate) use memory::pair;
+pub(crate) use memory::{Counterpart, pair, pair_on_one_thread};
 pub use memory::{Fault, Script};
 pub(crate) use seqpacket::{Listening, connect, link};
 pub use shm::{AttachError, Flaw, FlawRule};
-pub(crate) use shm::{Corrupt, Region, Room, Watcher, reclaim};
+pub(crate) use shm::{Berth, Corrupt, Dormant, PLACES, Region, Room, Ward, Watcher, reclaim};
 pub use wait::{Deadline, Wait};
 
 use crate::buf::Writer;
@@ -86,6 +86,9 @@ pub(crate) trait InPlace {
     /// Whether there is room.
     fn has_room(&mut self) -> Result<bool, LinkError>;
 
+    /// Whether there is none, and the peer will say when there is. One that says nothing shows it by its next message.
+    fn is_unread(&mut self) -> bool;
+
     /// Waits for room until the deadline.
     fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), LinkError>;
 
@@ -135,6 +138,11 @@ pub(crate) trait Incoming: Debug + Send {
 
     /// Receives one packet if there is one.
     fn try_receive(&mut self, head: &mut [u8], body: &mut [u8]) -> Result<Option<usize>, LinkError>;
+
+    /// The way to wait for a packet without a thread that does nothing else, if this link has one.
+    fn berth(&self) -> Option<Berth> {
+        None
+    }
 }
 
 /// What both halves of a link share.
@@ -147,6 +155,11 @@ pub(crate) trait Wire: Debug + Send + Sync + AsFd + Interrupt {
 
     /// Whether the peer has closed its end, or this one was shut down.
     fn has_hung_up(&self) -> bool;
+
+    /// Whether it is known that the peer never read the last packet that was sent to it, and has closed its end.
+    fn was_left_unread(&self) -> bool {
+        false
+    }
 
     /// Who is at the other end.
     fn peer(&self) -> Peer;

@@ -182,6 +182,10 @@ impl Wire for Shared {
         self.socket.is_hung_up()
     }
 
+    fn was_left_unread(&self) -> bool {
+        self.socket.was_left_unread()
+    }
+
     fn peer(&self) -> Peer {
         self.peer
     }

@@ -42,6 +42,11 @@ impl Deadline {
         self.0.map(|moment| moment.saturating_duration_since(Instant::now()))
     }
 
+    /// The time that is left from `now` on, for whoever has just looked at the clock.
+    pub(super) fn left_at(self, now: Instant) -> Option<Duration> {
+        self.0.map(|moment| moment.saturating_duration_since(now))
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn has_passed(self) -> bool {

@@ -48,6 +48,14 @@ impl<'a> Batch<'a> {
         Ok(Self { directory, packed, len: directory.len() / BATCH_ENTRY_LEN })
     }
 
+    /// The same again for a payload that [`parse`](Self::parse) has taken before, or a copy of it. Entries are not
+    /// looked at: of a payload that would not be taken, some items are not there.
+    pub(crate) fn of_proven(payload: &'a [u8], item_count: u32) -> Option<Self> {
+        let len = usize::try_from(item_count).ok()?;
+        let (directory, packed) = payload.split_at_checked(len.checked_mul(BATCH_ENTRY_LEN)?)?;
+        Some(Self { directory, packed, len })
+    }
+
     /// How many items there are.
     #[inline]
     #[must_use]

@@ -67,3 +67,16 @@ pub struct Overlapping {
     #[wire(directory, count_at = 4, count = u32)]
     pub items: Vec<Item>,
 }
+
+/// A client, its batches, its pipeline and a server.
+#[::netipc::service(name = "no-prelude")]
+pub trait Service {
+    fn nothing(&self);
+    fn number(&self, number: u64) -> u64;
+    fn texts(
+        &self,
+        r#type: &::core::primitive::str,
+        rows: Vec<Row>,
+        code: Option<Code>,
+    ) -> ::core::result::Result<Row, Code>;
+}

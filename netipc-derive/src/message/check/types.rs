@@ -3,13 +3,16 @@
 use syn::{Ident, Type};
 
 use crate::diagnostics::Diagnostics;
-use crate::message::model::{Field, Kind};
+use crate::message::model::{Field, Kind, Message};
 use crate::message::parse::bare;
 
-pub(super) fn check(message: &Ident, fields: &[Field], errors: &mut Diagnostics) {
+/// Longer tuples cannot be printed or compared: the standard library stops here, and so do the library's cells.
+const LONGEST_TUPLE: usize = 12;
+
+pub(super) fn check(message: &Message, fields: &[Field], errors: &mut Diagnostics) {
     for field in fields {
-        if !recursive(message, &field.kind, &field.ty, errors) {
-            nesting(&field.kind, &field.ty, errors);
+        if !recursive(&message.ident, &field.kind, &field.ty, errors) {
+            nesting(&field.kind, &field.ty, message.tuples, errors);
         }
     }
 }
@@ -50,7 +53,8 @@ fn names(message: &Ident, ty: &Type) -> bool {
     matches!(segments.as_slice(), [only] if *only == message || *only == "Self")
 }
 
-fn nesting(kind: &Kind, ty: &Type, errors: &mut Diagnostics) {
+/// Reports what cannot stand inside what it stands in; `tuples` says that tuples may be there.
+pub(crate) fn nesting(kind: &Kind, ty: &Type, tuples: bool, errors: &mut Diagnostics) {
     match kind {
         Kind::List(inner, element) => match &**inner {
             Kind::List(..) | Kind::Bytes { .. } => {
@@ -62,15 +66,16 @@ fn nesting(kind: &Kind, ty: &Type, errors: &mut Diagnostics) {
             Kind::Array { .. } => {
                 errors.error(ty, "a list of arrays has no layout; wrap the array in a message of its own");
             }
-            inner => nesting(inner, element, errors),
+            inner => nesting(inner, element, tuples, errors),
         },
         Kind::Option(inner, inner_ty) => {
             if matches!(**inner, Kind::Option(..)) {
                 errors.error(ty, "an option of an option has no layout; wrap the inner one in a message of its own");
             } else {
-                nesting(inner, inner_ty, errors);
+                nesting(inner, inner_ty, tuples, errors);
             }
         }
+        Kind::Tuple(parts) if tuples => tuple(parts, ty, errors),
         Kind::Tuple(_) => {
             errors.error(ty, "the parts of a tuple have no names on the wire; make it a message with named fields");
         }
@@ -86,4 +91,17 @@ fn nesting(kind: &Kind, ty: &Type, errors: &mut Diagnostics) {
         | Kind::Table { .. }
         | Kind::Directory { .. } => {}
     }
+}
+
+fn tuple(parts: &[(Kind, Type)], ty: &Type, errors: &mut Diagnostics) {
+    if parts.is_empty() {
+        errors.error(ty, "`()` has no value to send; leave it out");
+    } else if parts.len() > LONGEST_TUPLE {
+        let message = format!(
+            "a tuple of {} parts, and {LONGEST_TUPLE} are the most; make it a message with named fields",
+            parts.len()
+        );
+        errors.error(ty, message);
+    }
+    parts.iter().for_each(|(kind, ty)| nesting(kind, ty, true, errors));
 }

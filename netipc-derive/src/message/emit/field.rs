@@ -32,7 +32,11 @@ pub(crate) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
         Kind::CStr => quote!(::std::ffi::CString),
         Kind::Bytes { nul: true } => quote!(#private::NulBytes),
         Kind::Bytes { nul: false } => quote!(#private::Bytes),
-        Kind::Named | Kind::Tuple(_) => ty.to_token_stream(),
+        Kind::Named => ty.to_token_stream(),
+        Kind::Tuple(parts) => {
+            let parts = parts.iter().map(|(kind, ty)| cell(names, kind, ty));
+            quote!((#(#parts,)*))
+        }
         Kind::Option(inner, ty) => {
             let inner = cell(names, inner, ty);
             quote!(::core::option::Option<#inner>)
@@ -48,14 +52,18 @@ pub(crate) fn cell(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
 
 /// What a getter returns.
 pub(crate) fn view(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
-    let Names { krate, private, .. } = names;
+    let krate = &names.krate;
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
         Kind::Utf8 => quote!(&'a ::core::primitive::str),
         Kind::CStr => quote!(&'a ::core::ffi::CStr),
         Kind::Bytes { nul: true } => quote!(#krate::codec::ByteStr<'a>),
         Kind::Bytes { nul: false } => quote!(&'a [::core::primitive::u8]),
-        Kind::Named | Kind::Tuple(_) => quote!(<#ty as #private::Cell>::View<'a>),
+        Kind::Named => quote!(#krate::codec::ViewOf<'a, #ty>),
+        Kind::Tuple(parts) => {
+            let parts = parts.iter().map(|(kind, ty)| view(names, kind, ty));
+            quote!((#(#parts,)*))
+        }
         Kind::Option(inner, ty) => {
             let inner = view(names, inner, ty);
             quote!(::core::option::Option<#inner>)
@@ -77,25 +85,40 @@ pub(crate) fn borrows(kind: &Kind) -> bool {
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => false,
         Kind::Option(inner, _) => borrows(inner),
+        Kind::Tuple(parts) => parts.iter().any(|(kind, _)| borrows(kind)),
         _ => true,
     }
 }
 
 /// What a setter takes.
 pub(crate) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    part_for(names, kind, ty, &quote!('_))
+}
+
+/// The same, where its lifetime needs a name.
+pub(crate) fn part_for(names: &Names, kind: &Kind, ty: &Type, lifetime: &TokenStream) -> TokenStream {
     match kind {
         Kind::Scalar(_) | Kind::Array { .. } => cell(names, kind, ty),
-        Kind::Utf8 => quote!(&::core::primitive::str),
-        Kind::CStr => quote!(&::core::ffi::CStr),
-        Kind::Bytes { .. } => quote!(&[::core::primitive::u8]),
+        Kind::Utf8 => quote!(&#lifetime ::core::primitive::str),
+        Kind::CStr => quote!(&#lifetime ::core::ffi::CStr),
+        Kind::Bytes { .. } => quote!(&#lifetime [::core::primitive::u8]),
         Kind::Option(inner, ty) => {
-            let inner = part(names, inner, ty);
+            let inner = part_for(names, inner, ty, lifetime);
             quote!(::core::option::Option<#inner>)
         }
+        Kind::Tuple(parts) => {
+            let parts = parts.iter().map(|(kind, ty)| part_for(names, kind, ty, lifetime));
+            quote!((#(#parts,)*))
+        }
+        Kind::Named => {
+            let krate = &names.krate;
+            quote!(#krate::codec::PartOf<#lifetime, #ty>)
+        }
+        Kind::List(_, element) => quote!(&#lifetime [#element]),
         _ => {
             let private = &names.private;
             let cell = cell(names, kind, ty);
-            quote!(<#cell as #private::Cell>::Part<'_>)
+            quote!(<#cell as #private::Cell>::Part<#lifetime>)
         }
     }
 }

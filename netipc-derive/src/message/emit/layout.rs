@@ -241,6 +241,7 @@ fn collect(names: &Names, kind: &Kind, ty: &syn::Type, in_list: bool, assertions
     match kind {
         Kind::Option(inner, ty) => collect(names, inner, ty, false, assertions),
         Kind::List(inner, ty) => collect(names, inner, ty, true, assertions),
+        Kind::Tuple(parts) => parts.iter().for_each(|(kind, ty)| collect(names, kind, ty, false, assertions)),
         Kind::Named => {
             assertions.extend(quote_spanned! {ty.span()=>
                 const _: () = ::core::assert!(

@@ -1,7 +1,7 @@
 //! The client's side of a method.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
 use super::{Calls, constant};
@@ -14,22 +14,18 @@ impl Calls<'_> {
     pub(super) fn emit(&self, index: usize) -> TokenStream {
         let Self { service, method } = self;
         let (krate, vis, private) = (&service.krate, &service.vis, self.private());
-        let (ident, cfgs, docs, constant, reply) =
-            (&method.ident, &method.cfgs, &method.docs, constant(index), self.reply());
-        let summary = method.docs.is_empty().then(|| {
-            let docs = format!("Calls `{}`.", ident.unraw());
-            quote!(#[doc = #docs])
-        });
+        let (ident, cfgs, constant, reply) = (&method.ident, &method.cfgs, constant(index), self.reply());
+        let (docs, deprecated) = (self.docs(), &method.deprecated);
         let params = method.params.iter().map(|param| {
             let (ident, ty) = (&param.ident, self.taken(param));
             quote!(#ident: #ty)
         });
         let fill = self.fill();
-        let (view, borrows) = self.view();
+        let (result, borrows) = self.result();
         let (generics, lifetime) = if borrows { (quote!(<'a>), quote!('a)) } else { (quote!(), quote!()) };
-        let (error, widened, answer) = match &method.returns {
+        let (widened, answer) = match &method.returns {
             Returns::Outcome(value, error) => {
-                let (view, error_ty) = (format_ident!("{}View", reply), &error.ty);
+                let view = format_ident!("{}View", reply);
                 let cell = field::cell(&self.names(), &error.kind, &error.ty);
                 let (pattern, value) = match value {
                     Some(_) => (quote!((__value)), quote!(__value)),
@@ -43,10 +39,9 @@ impl Calls<'_> {
                         )),
                     }
                 };
-                (quote!(#krate::CallError<#error_ty>), quote!(__error.widen()), answer)
+                (quote!(__error.widen()), answer)
             }
             Returns::Nothing => (
-                quote!(#krate::CallError),
                 quote!(__error),
                 quote!({
                     let _ = __view;
@@ -55,23 +50,16 @@ impl Calls<'_> {
             ),
             Returns::Value(Part { ty, kind: Kind::Named }) => {
                 let bare = quote!(<#ty as #private::Payload>::bare(__view));
-                (quote!(#krate::CallError), quote!(__error), quote!(::core::result::Result::Ok(#bare)))
+                (quote!(__error), quote!(::core::result::Result::Ok(#bare)))
             }
-            Returns::Value(_) => {
-                (quote!(#krate::CallError), quote!(__error), quote!(::core::result::Result::Ok(__view.value())))
-            }
-            Returns::InPlace(_) => {
-                (quote!(#krate::CallError), quote!(__error), quote!(::core::result::Result::Ok(__view)))
-            }
+            Returns::Value(_) => (quote!(__error), quote!(::core::result::Result::Ok(__view.value()))),
+            Returns::InPlace(_) => (quote!(__error), quote!(::core::result::Result::Ok(__view))),
         };
         quote! {
             #(#cfgs)*
-            #summary
-            #(#docs)*
-            #[doc = ""]
-            #[doc = "# Errors"]
-            #[doc = "Why there is no answer."]
-            #vis fn #ident #generics (&#lifetime mut self, #(#params),*) -> ::core::result::Result<#view, #error> {
+            #docs
+            #(#deprecated)*
+            #vis fn #ident #generics (&#lifetime mut self, #(#params),*) -> #result {
                 match self.0.call::<#reply>(&#constant, |__writer| #fill) {
                     ::core::result::Result::Ok(__view) => #answer,
                     ::core::result::Result::Err(__error) => ::core::result::Result::Err(#widened),
@@ -80,13 +68,56 @@ impl Calls<'_> {
         }
     }
 
+    /// What is said of the method where it is declared, and what a call adds.
+    fn docs(&self) -> TokenStream {
+        let Self { service, method } = self;
+        let krate = service.krate.to_token_stream().to_string().replace(' ', "");
+        let declared = format!("[`{}::{}`]", service.ident.unraw(), method.ident.unraw());
+        let docs = match method.docs.as_slice() {
+            [] => {
+                let calls = format!("Calls {declared} in another process.");
+                quote!(#[doc = #calls])
+            }
+            docs => quote!(#(#docs)*),
+        };
+        let errors = match &method.returns {
+            Returns::Outcome(..) => format!(
+                "[`CallError::Application`]({krate}::CallError::Application) holds the error of {declared} itself; the \
+                 others say why there is no answer."
+            ),
+            _ => format!("A [`CallError`]({krate}::CallError) says why there is no answer of {declared}."),
+        };
+        // The method's own docs may end in a section of that name.
+        let heading = (!docs.to_string().contains("# Errors")).then(|| quote!(#[doc = "# Errors"]));
+        quote! {
+            #docs
+            #[doc = ""]
+            #heading
+            #[doc = #errors]
+        }
+    }
+
+    /// What a call returns, and whether it borrows from the client.
+    pub(in crate::service) fn result(&self) -> (TokenStream, bool) {
+        let krate = &self.service.krate;
+        let (view, borrows) = self.view();
+        let error = match &self.method.returns {
+            Returns::Outcome(_, error) => {
+                let error = &error.ty;
+                quote!(#krate::CallError<#error>)
+            }
+            _ => quote!(#krate::CallError),
+        };
+        (quote!(::core::result::Result<#view, #error>), borrows)
+    }
+
     /// What a client gives for a parameter.
-    fn taken(&self, param: &Param) -> TokenStream {
+    pub(in crate::service) fn taken(&self, param: &Param) -> TokenStream {
         field::part(&self.names(), &param.kind, &param.ty)
     }
 
     /// What a client is handed, and whether it borrows from the client.
-    fn view(&self) -> (TokenStream, bool) {
+    pub(super) fn view(&self) -> (TokenStream, bool) {
         let (krate, names) = (&self.service.krate, self.names());
         let of = |part: &Part| (field::view(&names, &part.kind, &part.ty), field::borrows(&part.kind));
         match &self.method.returns {
@@ -97,7 +128,7 @@ impl Calls<'_> {
     }
 
     /// Writes the request where `__writer` stands.
-    fn fill(&self) -> TokenStream {
+    pub(super) fn fill(&self) -> TokenStream {
         let (krate, private, request) = (&self.service.krate, self.private(), self.request());
         let done = |written: TokenStream| quote!(::core::result::Result::map(#written, ::core::mem::drop));
         if let (Payload::Itself(ty), [param]) = (self.method.request(), self.method.params.as_slice()) {

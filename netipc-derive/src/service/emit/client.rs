@@ -35,7 +35,7 @@ pub(in crate::service) fn client(
                 }
             }
 
-            #[allow(dead_code, clippy::too_many_arguments)]
+            #[allow(dead_code, clippy::too_many_arguments, clippy::should_implement_trait, clippy::wrong_self_convention)]
             impl #client {
                 #[doc = "A client for the service in the directory `run_dir`, not connected yet."]
                 #[must_use]
@@ -75,6 +75,12 @@ pub(in crate::service) fn client(
                 #[must_use]
                 #vis fn status(&self) -> #krate::client::Status {
                     #client_of::status(&self.0)
+                }
+
+                #[doc = "Gives the next call this time, instead of the one that was configured."]
+                #vis fn within(&mut self, timeout: ::core::time::Duration) -> &mut Self {
+                    #client_of::within(&mut self.0, timeout);
+                    self
                 }
 
                 #[doc = "Frees a blocked call at once, from any thread."]

@@ -5,6 +5,8 @@
 
 mod call;
 mod client;
+mod many;
+mod pipeline;
 mod serve;
 mod server;
 
@@ -37,19 +39,31 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         quote!(#(#cfgs)* #ident)
     });
     let name = &service.name;
-    let methods = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.emit(index));
-    let docs = format!("Calls the methods of [`{}`] in another process.", service.ident.unraw());
+    let methods = service.methods.iter().enumerate().map(|(index, method)| {
+        let calls = Calls { service, method };
+        let (one, many) = (calls.emit(index), calls.batch());
+        quote!(#one #many)
+    });
+    let markers = service.methods.iter().map(|method| Calls { service, method }.marker());
+    let typed = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.typed(index));
+    let (pipeline, pipelined, begin) = pipeline::pipeline(service);
+    let docs = format!("Calls the methods of [`{0}`](trait@{0}) in another process.", service.ident.unraw());
     let client_ident = service.named("Client");
     let constants = quote! {
         #(#consts)*
         const __SERVICE: #krate::service::Service = #krate::service::Service::new(#name, &[#(#listed),*]);
+        #(#typed)*
+        #pipelined
     };
-    let client = client(service, &docs.to_token_stream(), &quote!(#(#methods)*), &quote!(&__SERVICE), &constants);
+    let methods = quote!(#begin #(#methods)*);
+    let client = client(service, &docs.to_token_stream(), &methods, &quote!(&__SERVICE), &constants);
     let server = server(service, &quote!(<#client_ident as #krate::client::Stub>::SERVICE));
     let (vis, ident) = (&service.vis, service.named("Server"));
-    let docs = format!("Serves a [`{}`] to other processes.", service.ident.unraw());
+    let docs = format!("Serves a [`{0}`](trait@{0}) to other processes.", service.ident.unraw());
     quote! {
         #(#messages)*
+        #(#markers)*
+        #pipeline
 
         #[doc = #docs]
         #[derive(::core::fmt::Debug)]
@@ -69,9 +83,9 @@ fn constant(index: usize) -> Ident {
 }
 
 /// The code of one method, at both ends.
-struct Calls<'m> {
-    service: &'m Service,
-    method: &'m Method,
+pub(in crate::service) struct Calls<'m> {
+    pub(in crate::service) service: &'m Service,
+    pub(in crate::service) method: &'m Method,
 }
 
 impl Calls<'_> {

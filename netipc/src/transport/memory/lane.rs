@@ -54,9 +54,11 @@ fn fill<'a>(into: &mut [u8], from: &'a [u8]) -> &'a [u8] {
 }
 
 /// A queue of packets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lane {
     packets: VecDeque<Packet>,
+    /// The cost that all of them may have.
+    capacity: usize,
     /// The cost of all of them.
     used: usize,
     /// The length of a packet that was refused since the last one that had room.
@@ -67,12 +69,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(route: Route) -> Self {
-        Self { route, ..Self::default() }
+    pub(super) fn new(route: Route, capacity: usize) -> Self {
+        Self { packets: VecDeque::new(), capacity, used: 0, refused: 0, route, next: 0 }
     }
 
     fn has_room_for(&self, len: usize) -> bool {
-        self.packets.is_empty() || self.used.saturating_add(cost(len)) <= CAPACITY
+        self.packets.is_empty() || self.used.saturating_add(cost(len)) <= self.capacity
     }
 
     /// Whether a packet has room: the one that was refused, if one was; otherwise at least an empty one.
@@ -179,7 +181,7 @@ mod tests {
 
     fn lane(faults: Faults<'_>) -> (Lane, Script) {
         let script = faults.iter().fold(Script::new(), |script, &(nth, fault)| script.to_client(nth, fault));
-        (Lane::new(script.to_client.clone()), script)
+        (Lane::new(script.to_client.clone(), CAPACITY), script)
     }
 
     fn put(lane: &mut Lane, bytes: &[u8]) -> Option<Passage> {

@@ -15,6 +15,7 @@
 //! set under the lock, so it is never late. Who gives up a packet that was refused finds it readable without reason.
 
 mod bell;
+mod driven;
 mod lane;
 mod script;
 #[cfg(test)]
@@ -25,7 +26,8 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bell::{Bell, Level};
-use lane::{Lane, Passage};
+pub(crate) use driven::{Counterpart, Undriven};
+use lane::{CAPACITY, Lane, Passage};
 use script::Route;
 pub use script::{Fault, Script};
 
@@ -46,21 +48,46 @@ pub(crate) fn pair(
     abort_client: &Abort,
     abort_server: &Abort,
 ) -> Result<(Link, Link), LinkError> {
-    let (client_bell, client) = Seat::new(&script.to_client)?;
-    let (server_bell, server) = Seat::new(&script.to_server)?;
+    let Both { client, server } = ends(script, packet_size, CAPACITY)?;
+    Ok((link(client, abort_client)?, link(server, abort_server)?))
+}
+
+/// The same for a server that acts on its client's thread: what it sends always has room, since nobody would make some.
+///
+/// # Errors
+/// As [`pair`].
+pub(crate) fn pair_on_one_thread(
+    script: &Script,
+    packet_size: u32,
+    abort_client: &Abort,
+    abort_server: &Abort,
+) -> Result<(Undriven, Link), LinkError> {
+    let Both { client, server } = ends(script, packet_size, usize::MAX)?;
+    let abort = watched(&client, abort_client)?;
+    Ok((Undriven::new(client, abort), link(server, abort_server)?))
+}
+
+/// Both ends; the client may have `to_client` bytes under way to it.
+fn ends(script: &Script, packet_size: u32, to_client: usize) -> Result<Both<Arc<End>>, LinkError> {
+    let (client_bell, client) = Seat::new(&script.to_client, to_client)?;
+    let (server_bell, server) = Seat::new(&script.to_server, CAPACITY)?;
     let line = Arc::new(Line {
         state: Mutex::new(State { seats: Both { client, server }, is_ended: false }),
         changed: Both::default(),
         packet_size,
     });
     let client = Arc::new(End { line: Arc::clone(&line), side: Side::Client, bell: client_bell });
-    let server = Arc::new(End { line, side: Side::Server, bell: server_bell });
-    Ok((link(client, abort_client)?, link(server, abort_server)?))
+    Ok(Both { client, server: Arc::new(End { line, side: Side::Server, bell: server_bell }) })
+}
+
+/// A handle for this end alone, which `abort` ends too.
+fn watched(end: &Arc<End>, abort: &Abort) -> Result<Abort, LinkError> {
+    let as_target: Weak<dyn Interrupt> = Arc::downgrade(end) as _;
+    Ok(abort.watch_alone(&as_target)?)
 }
 
 fn link(end: Arc<End>, abort: &Abort) -> Result<Link, LinkError> {
-    let as_target: Weak<dyn Interrupt> = Arc::downgrade(&end) as _;
-    let abort = abort.watch_alone(&as_target)?;
+    let abort = watched(&end, abort)?;
     let packet_size = end.line.packet_size;
     Ok(Link {
         outgoing: Box::new(Sender(Arc::clone(&end))),
@@ -123,10 +150,10 @@ struct Seat {
 }
 
 impl Seat {
-    fn new(route: &Route) -> Result<(Arc<Bell>, Self), SystemError> {
+    fn new(route: &Route, capacity: usize) -> Result<(Arc<Bell>, Self), SystemError> {
         let bell = Arc::new(Bell::new(route.has_delays())?);
         let level = Some(Level::of(Arc::clone(&bell)));
-        Ok((bell, Self { incoming: Lane::new(route.clone()), is_aborted: false, awaits_room: false, level }))
+        Ok((bell, Self { incoming: Lane::new(route.clone(), capacity), is_aborted: false, awaits_room: false, level }))
     }
 }
 

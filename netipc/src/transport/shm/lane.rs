@@ -34,6 +34,8 @@
 //! having answered.
 
 mod corrupt;
+mod dormant;
+mod farewell;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(test)]
@@ -439,7 +441,7 @@ impl<G: Ground> Lane<G> {
 
 /// Counts a signal up; whether somebody slept on it. It wraps around below the mark.
 #[inline]
-fn bump(signal: &impl Word<u32>) -> bool {
+pub(super) fn bump(signal: &impl Word<u32>) -> bool {
     let next = |signal: u32| signal.wrapping_add(1) & !ASLEEP;
     let mut old = signal.load(Ordering::Relaxed);
     for _ in 0..PATIENCE {
@@ -461,13 +463,13 @@ fn wake_all<G: Ground>(signal: &G::U32) {
 }
 
 /// Marks that somebody is about to sleep on a signal; what it holds then.
-fn doze(signal: &impl Word<u32>) -> u32 {
+pub(super) fn doze(signal: &impl Word<u32>) -> u32 {
     // AcqRel: pairs with the AcqRel in `bump`.
     signal.fetch_or(ASLEEP, Ordering::AcqRel) | ASLEEP
 }
 
 /// Takes the mark back, unless whoever sent has.
-fn awake(signal: &impl Word<u32>, asleep: u32) {
+pub(super) fn awake(signal: &impl Word<u32>, asleep: u32) {
     // Relaxed: who sees the mark too long wakes nobody for nothing.
     let _ = signal.exchange(asleep, asleep & !ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
 }

@@ -8,6 +8,7 @@
 //!   lane      the words: publish, receive, who is woken              (no unsafe code; modelled)
 //!   region    the mapping: words and areas                           (all the unsafe code)
 //!   header    where the areas are, whose the region is               (values)
+//!   ward      sleeping on many lanes at once                           (modelled)
 //!   file, owner, reclaim, watch   the file, who lives, what is left of the dead, who is gone
 //! ```
 
@@ -18,6 +19,7 @@ mod link;
 mod owner;
 mod reclaim;
 mod region;
+mod ward;
 mod watch;
 
 use super::{Abort, Interrupt, Link, LinkError, Wait};
@@ -29,9 +31,11 @@ pub use header::{Flaw, Rule as FlawRule};
 use header::{HEADER_LEN, Header, Owner};
 pub(crate) use lane::Corrupt;
 use lane::{Lane, Side};
+pub(crate) use link::Berth;
 use link::{Receiver, Sender, Shared};
 pub(crate) use reclaim::reclaim;
 use region::{Inbox, Outbox};
+pub(crate) use ward::{Dormant, PLACES, Ward};
 pub(crate) use watch::Watcher;
 
 /// Why a client could not use the region of its session.
@@ -60,6 +64,11 @@ impl AttachError {
     /// Whether the region may only not be complete yet.
     pub(crate) const fn is_unready(&self) -> bool {
         matches!(self, Self::Flaw(flaw) if flaw.is_unready())
+    }
+
+    /// Whether there is none.
+    pub(crate) const fn is_absent(&self) -> bool {
+        matches!(self, Self::System(error) if error.is_nothing_there())
     }
 }
 

@@ -6,6 +6,7 @@
 //! A server has somebody [watch](super::watch) the lifeline and sleeps for as long as there is nothing to do. A client has
 //! no threads: it looks at the lifeline itself, between two sleeps of at most [`GLANCE`].
 
+mod dormant;
 mod receive;
 mod send;
 
@@ -19,11 +20,12 @@ use super::watch::{Watch, Watcher};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering};
 use crate::sys::Peer;
 use crate::transport::{Deadline, Interrupt, LinkError, Readiness, Wire};
+pub(crate) use dormant::Berth;
 pub(super) use receive::Receiver;
 pub(super) use send::Sender;
 
 /// The longest sleep of somebody who has nobody to watch the lifeline.
-const GLANCE: Duration = Duration::from_millis(50);
+pub(super) const GLANCE: Duration = Duration::from_millis(50);
 /// The first of the sleeps for room that a peer does not know of; each is twice as long as the one before.
 const FIRST_SLEEP: Duration = Duration::from_millis(1);
 /// Looks between two looks at the clock.
@@ -43,10 +45,12 @@ pub(super) struct Shared {
     has_ended: AtomicBool,
     /// Bytes of the last message that was sent: the peer may be copying them.
     last_sent: AtomicUsize,
-    /// Threads that sleep in the region, or are about to.
+    /// Who sleeps in the region, or is about to: threads, and this side itself while it lies in a ward.
     sleepers: AtomicUsize,
     /// Whoever sees to it that the end of the peer is noticed.
     watch: OnceLock<Watch>,
+    /// Whose session it is. For a child that was forked off it does not end.
+    owner: u32,
 }
 
 impl Shared {
@@ -59,6 +63,7 @@ impl Shared {
             last_sent: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             watch: OnceLock::new(),
+            owner: std::process::id(),
         }
     }
 
@@ -181,6 +186,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if std::process::id() == self.owner {
+            self.lane.say_farewell();
+        }
         if let Some(watch) = self.watch.get() {
             watch.forget(&*self.lifeline);
         }

@@ -6,7 +6,7 @@ use core::hint::spin_loop;
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{GLANCE, Hold, LOOKS, Shared, shorter};
+use super::{Berth, GLANCE, Hold, LOOKS, Shared, shorter};
 use crate::sync::{Arc, Ordering};
 use crate::sys::yield_processor;
 use crate::transport::shm::region::Inbox;
@@ -126,7 +126,7 @@ impl Receiver {
         let (start, copying) = (Instant::now(), self.copying());
         let Pace::Adapt(adaptive) = &self.pace else { return self.sleep(deadline) };
         let trying = adaptive.trying() + copying;
-        let trying = deadline.left().map_or(trying, |left| left.min(trying));
+        let trying = deadline.left_at(start).map_or(trying, |left| left.min(trying));
         let found = loop {
             if let Some(len) = self.look_often(LOOKS)? {
                 break Some(len);
@@ -231,5 +231,9 @@ impl Incoming for Receiver {
 
     fn try_receive(&mut self, head: &mut [u8], body: &mut [u8]) -> Result<Option<usize>, LinkError> {
         self.look_well()?.map(|len| self.take(len, head, body)).transpose()
+    }
+
+    fn berth(&self) -> Option<Berth> {
+        Some(Berth::new(Arc::clone(&self.shared)))
     }
 }
