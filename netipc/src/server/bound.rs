@@ -109,6 +109,7 @@ impl Bound {
             // What of the user's runs there is caught where it panics.
             let _ = thread.join();
         }
+        floor.join_blocked();
         outcome
     }
 

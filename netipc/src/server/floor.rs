@@ -8,6 +8,7 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
+use std::thread::JoinHandle;
 
 use super::crew::Crew;
 use super::growth::Growth;
@@ -112,6 +113,8 @@ pub(super) struct Floor {
     report: Option<Box<Reporter>>,
     idle: Mutex<HashMap<u64, Seat>>,
     sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
+    /// Threads that wait for clients which don't read.
+    blocked: Mutex<Vec<JoinHandle<()>>>,
     /// Sessions that workers serve.
     shared: AtomicUsize,
     /// All sessions.
@@ -159,6 +162,7 @@ impl Floor {
             report,
             idle,
             sleepers,
+            blocked: Mutex::default(),
             shared,
             living,
             abort,
@@ -281,6 +285,22 @@ impl Floor {
     /// Whether a worker looks for the next request of this session all the time.
     pub(super) fn looks_always_for(&self, seat: &Seat) -> bool {
         self.looks_always && seat.is_lodged() && self.has_workers_for_all()
+    }
+
+    /// A thread waits for a client that does not read.
+    pub(super) fn remember(&self, thread: JoinHandle<()>) {
+        let mut blocked = lock(&self.blocked);
+        blocked.retain(|thread| !thread.is_finished());
+        blocked.push(thread);
+    }
+
+    /// Waits for the threads that waited for clients, once there are no sessions any more.
+    pub(super) fn join_blocked(&self) {
+        let blocked = core::mem::take(&mut *lock(&self.blocked));
+        for thread in blocked {
+            // No code of the user's runs there but reports, which are caught where they panic.
+            let _ = thread.join();
+        }
     }
 
     /// A session that workers served is over.

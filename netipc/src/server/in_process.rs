@@ -193,7 +193,7 @@ impl Chair {
             },
             Sitter::Seated(mut seat) => match seat.serve(&self.floor, Patience::Now) {
                 Served::Request => (true, Some(Sitter::Seated(seat))),
-                Served::Nothing => (false, Some(Sitter::Seated(seat))),
+                Served::Nothing | Served::Blocked => (false, Some(Sitter::Seated(seat))),
                 Served::End => (true, None),
             },
         }

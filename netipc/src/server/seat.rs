@@ -55,6 +55,8 @@ pub(super) enum Served {
     Request,
     /// There was none.
     Nothing,
+    /// The client has to read its last answer first.
+    Blocked,
     /// The session is over.
     End,
 }
@@ -113,9 +115,24 @@ impl Seat {
         &self.session
     }
 
-    /// Receives a request and answers it.
+    /// Receives a request and answers it, unless the client has to read something first.
     pub(super) fn serve(&mut self, floor: &Floor, patience: Patience) -> Served {
-        self.serve_if(floor, patience, || true)
+        match self.session.halves().1.is_blocked() {
+            Ok(false) => self.serve_if(floor, patience, || true),
+            Ok(true) => Served::Blocked,
+            Err(error) => self.who.ended(floor, error),
+        }
+    }
+
+    /// Waits until the client has read what it has to; whether it has, and the session goes on.
+    pub(super) fn unblock(&mut self, floor: &Floor) -> bool {
+        let responses = self.session.halves().1;
+        let unblocked = match responses.is_blocked() {
+            Ok(false) => return true,
+            Ok(true) => responses.unblock(Deadline::after(floor.response_timeout)),
+            Err(error) => Err(error),
+        };
+        unblocked.map_err(|error| self.who.ended(floor, error)).is_ok()
     }
 
     /// The same if `is_wanted`, which is asked in between: else the session is over.
@@ -152,7 +169,7 @@ impl Who {
     }
 
     fn answer(&self, floor: &Floor, message: &Message<'_>, responses: &mut ResponseSender) -> Served {
-        let (ticket, timeout) = (message.ticket(), floor.response_timeout);
+        let ticket = message.ticket();
         let interest = self.interest(floor);
         let call = self.call(ticket, &interest);
         let answered = if floor.dispatch.service().method(ticket.method()).is_none() {
@@ -161,15 +178,14 @@ impl Who {
             let items = message.header().item_count();
             let room = usize::try_from(responses.terms().response_payload).unwrap_or(usize::MAX);
             let order = Order { ticket, batch, payload: message.payload(), room };
-            responses.respond_batch_within(ticket, items, timeout, |answers| {
-                batch::answer(floor, self, &call, &order, answers)
-            })
+            responses.respond_batch_now(ticket, items, |answers| batch::answer(floor, self, &call, &order, answers))
         } else {
             let payload = message.payload();
-            responses.respond_within(ticket, timeout, |writer| dispatch(floor, &call, payload, writer))
+            responses.respond_now(ticket, |writer| dispatch(floor, &call, payload, writer))
         };
         let (status, is_over) = match answered {
-            Ok(()) => return Served::Request,
+            // What is not sent yet is looked after before the next one.
+            Ok(_) => return Served::Request,
             Err(BuildError::Build(failure)) => {
                 if let Failure::Unwritten(EncodeError::Overflow { needed }) = failure {
                     // Of an item of a batch that is not all.
@@ -195,7 +211,7 @@ impl Who {
                 (status, true)
             }
         };
-        match responses.respond_status(ticket, status, Deadline::after(timeout)) {
+        match responses.respond_status_now(ticket, status) {
             Err(error) if !is_over => self.ended(floor, error),
             // It was reported why this session ends.
             _ if is_over => Served::End,

@@ -5,9 +5,11 @@
 use core::time::Duration;
 
 use super::batch::{help, see_off};
+use super::bound::start;
 use super::floor::{Floor, Sleeper, Turn};
 use super::seat::{Patience, Seat, Served};
 use crate::session::Deadline;
+use crate::sync::{Arc, Mutex, lock};
 
 /// How long a worker stays with a session that has just had an answer, where nobody else needs it.
 const STAY: Duration = Duration::from_millis(1);
@@ -22,7 +24,7 @@ const AT_A_TIME: u32 = 2;
 const LAST_ONES: u32 = 1024;
 
 /// Serves whatever session has something to do, until all is to stop.
-pub(super) fn work(floor: &Floor) {
+pub(super) fn work(floor: &Arc<Floor>) {
     loop {
         match floor.turn() {
             Turn::Serve(seat) => attend(floor, seat),
@@ -43,7 +45,7 @@ pub(super) fn drain(floor: &Floor) {
 }
 
 /// Serves a session for as long as it keeps a worker busy and nobody else needs that one.
-fn attend(floor: &Floor, mut seat: Seat) {
+fn attend(floor: &Arc<Floor>, mut seat: Seat) {
     let mut answered = 0_u32;
     // Until when it stays, and whether that is to be said anew, because there was a request since.
     let (mut until, mut is_stale) = (None, false);
@@ -69,10 +71,35 @@ fn attend(floor: &Floor, mut seat: Seat) {
                 (until, is_stale) = (None, false);
             }
             Served::Nothing => return floor.put_back(seat),
+            Served::Blocked => return set_aside(floor, seat),
             Served::End => return floor.close(seat),
         }
     }
     finish(floor, seat);
+}
+
+/// Has a thread wait for a client that does not read, so that no worker has to.
+fn set_aside(floor: &Arc<Floor>, seat: Seat) {
+    // A thread that can't be had hands nothing back.
+    let place = Arc::new(Mutex::new(Some(seat)));
+    let (waiting, at_work) = (Arc::clone(&place), Arc::clone(floor));
+    let thread = start("netipc-blocked", move || await_reader(&at_work, lock(&waiting).take()));
+    match thread {
+        Ok(thread) => floor.remember(thread),
+        Err(_) => await_reader(floor, lock(&place).take()),
+    }
+}
+
+fn await_reader(floor: &Floor, seat: Option<Seat>) {
+    let Some(mut seat) = seat else { return };
+    if !seat.unblock(floor) {
+        return floor.close(seat);
+    }
+    floor.put_back(seat);
+    // The workers may have had their last look.
+    if floor.is_stopping() {
+        drain(floor);
+    }
 }
 
 fn stay(floor: &Floor, seat: &Seat) -> Duration {
@@ -87,10 +114,11 @@ fn finish(floor: &Floor, mut seat: Seat) {
 /// Answers what has been sent already.
 fn answer_the_last(floor: &Floor, seat: &mut Seat) {
     for _ in 0..LAST_ONES {
-        if seat.serve(floor, Patience::Now) != Served::Request {
+        if !seat.unblock(floor) || seat.serve(floor, Patience::Now) != Served::Request {
             return;
         }
     }
+    seat.unblock(floor);
 }
 
 /// Serves one session over shared memory, until it is over or all is to stop.
@@ -102,6 +130,9 @@ pub(super) fn sit(floor: &Floor, mut seat: Seat, sleeper: &Sleeper) {
 }
 
 fn await_and_serve(floor: &Floor, seat: &mut Seat, sleeper: &Sleeper) -> Served {
+    if !seat.unblock(floor) {
+        return Served::End;
+    }
     sleeper.lie_down();
     if !floor.is_stopping() {
         return seat.serve_if(floor, Patience::Until(Deadline::NEVER), || sleeper.get_up());

@@ -34,7 +34,24 @@ pub(super) struct Bounds {
 struct Unfinished {
     splitter: Splitter,
     packet: Packet,
-    payload: Bytes,
+    rest: Rest,
+}
+
+/// Where the payload stands of a message that is not all sent.
+enum Rest {
+    /// It was handed over.
+    Kept(Bytes),
+    /// It is the sender's draft.
+    Draft,
+}
+
+impl Rest {
+    fn bytes<'a>(&'a self, draft: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Kept(payload) => payload,
+            Self::Draft => draft,
+        }
+    }
 }
 
 pub(super) struct Sender {
@@ -129,6 +146,52 @@ impl Sender {
         sent
     }
 
+    /// Sends as much of what was [built](Self::build) as finds room, and keeps the rest; whether there is none.
+    pub(super) fn send_draft_now(&mut self, header: Header) -> Result<bool, Error> {
+        if self.outgoing.in_place().is_some() {
+            return self.send_draft(header, || Deadline::NEVER, None).map(|()| true);
+        }
+        let mut splitter = self.split(header)?;
+        while let Some(packet) = splitter.next() {
+            let parts = [IoSlice::new(&packet.head), body(&packet, &self.draft)];
+            match self.outgoing.try_send(&parts) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.unfinished = Some(Unfinished { splitter, packet, rest: Rest::Draft });
+                    return Ok(false);
+                }
+                // Whatever was sent, the peer waits for an answer that there won't be.
+                Err(error) => return Err(self.unsent(error.into(), true)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a message can be built and sent now, or begun: nothing is left of the last one.
+    pub(super) fn has_room(&mut self) -> Result<bool, Error> {
+        if !self.try_finish()? {
+            return Ok(false);
+        }
+        match self.outgoing.in_place() {
+            Some(in_place) => in_place.has_room().map_err(|error| self.unsent(error.into(), false)),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether the peer has to read something first, before anything else can be sent.
+    pub(super) fn is_blocked(&mut self) -> Result<bool, Error> {
+        if !self.try_finish()? {
+            return Ok(true);
+        }
+        Ok(self.outgoing.in_place().is_some_and(|in_place| in_place.is_unread()))
+    }
+
+    /// Waits until it has.
+    pub(super) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.begin(deadline, None)?;
+        self.make_room(|| deadline, None)
+    }
+
     /// Sends a message of one packet if that finds room at once.
     #[inline]
     fn try_whole(&mut self, header: Header, payload: &[u8]) -> Result<bool, Error> {
@@ -148,7 +211,35 @@ impl Sender {
         absorb: Option<&mut Receiver>,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<u32, BuildError<E>> {
-        self.make_room(deadline, absorb)?;
+        if self.is_unfinished() {
+            // It may be what stands in the draft.
+            self.begin(deadline(), absorb)?;
+        } else {
+            self.make_room(deadline, absorb)?;
+        }
+        self.build_here(bounds, fill)
+    }
+
+    /// The same where there is room already.
+    ///
+    /// # Errors
+    /// Also [`Error::TimedOut`] where there is none any more, which is the peer's doing.
+    pub(super) fn build_now<E>(
+        &mut self,
+        bounds: Bounds,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<u32, BuildError<E>> {
+        if !self.has_room()? {
+            return Err(Error::TimedOut.into());
+        }
+        self.build_here(bounds, fill)
+    }
+
+    fn build_here<E>(
+        &mut self,
+        bounds: Bounds,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<u32, BuildError<E>> {
         let Bounds { limit, bytes: allowed } = bounds;
         let room = usize::try_from(allowed).unwrap_or(usize::MAX);
         let mut writer = match self.outgoing.in_place() {
@@ -180,13 +271,19 @@ impl Sender {
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(u32, u32), BuildError<E>> {
         let mut count = 0;
-        let len = self.build(bounds, deadline, absorb, |writer| {
-            let mut batch = BatchBuilder::new(writer, max_items);
-            fill(&mut batch)?;
-            // Where it finds no room, the writer tells.
-            count = batch.finish().unwrap_or_default();
-            Ok(())
-        })?;
+        let len = self.build(bounds, deadline, absorb, |writer| batch(writer, max_items, &mut count, fill))?;
+        if count == 0 { Err(Error::EmptyBatch.into()) } else { Ok((len, count)) }
+    }
+
+    /// The same where there is room already.
+    pub(super) fn build_batch_now<E>(
+        &mut self,
+        bounds: Bounds,
+        max_items: u32,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<(u32, u32), BuildError<E>> {
+        let mut count = 0;
+        let len = self.build_now(bounds, |writer| batch(writer, max_items, &mut count, fill))?;
         if count == 0 { Err(Error::EmptyBatch.into()) } else { Ok((len, count)) }
     }
 
@@ -241,7 +338,7 @@ impl Sender {
                 Ok(true) => is_begun = true,
                 Ok(false) => {
                     if is_begun {
-                        self.unfinished = Some(Unfinished { splitter, packet, payload });
+                        self.unfinished = Some(Unfinished { splitter, packet, rest: Rest::Kept(payload) });
                     }
                     return Ok(is_begun);
                 }
@@ -255,7 +352,8 @@ impl Sender {
     pub(super) fn try_finish(&mut self) -> Result<bool, Error> {
         self.shared.check()?;
         while let Some(unfinished) = &mut self.unfinished {
-            let parts = [IoSlice::new(&unfinished.packet.head), body(&unfinished.packet, &unfinished.payload)];
+            let payload = unfinished.rest.bytes(&self.draft);
+            let parts = [IoSlice::new(&unfinished.packet.head), body(&unfinished.packet, payload)];
             match self.outgoing.try_send(&parts) {
                 Ok(true) => match unfinished.splitter.next() {
                     Some(packet) => unfinished.packet = packet,
@@ -284,7 +382,11 @@ impl Sender {
     /// Sees to it that a message may begin. Whether the session has ended was looked at before an id was taken.
     fn begin(&mut self, deadline: Deadline, mut absorb: Option<&mut Receiver>) -> Result<(), Error> {
         while let Some(mut unfinished) = self.unfinished.take() {
-            match self.packet(&unfinished.packet, &unfinished.payload, deadline, absorb.as_deref_mut()) {
+            let draft = mem::take(&mut self.draft);
+            let payload = unfinished.rest.bytes(&draft);
+            let sent = self.packet(&unfinished.packet, payload, deadline, absorb.as_deref_mut());
+            self.draft = draft;
+            match sent {
                 Ok(()) => {
                     if let Some(packet) = unfinished.splitter.next() {
                         unfinished.packet = packet;
@@ -369,6 +471,20 @@ fn wait_for_room(
             return Err(Error::TimedOut);
         }
     }
+    Ok(())
+}
+
+/// Builds a batch where `writer` stands, and counts its items.
+fn batch<E>(
+    writer: &mut Writer<'_>,
+    max_items: u32,
+    count: &mut u32,
+    fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut batch = BatchBuilder::new(writer, max_items);
+    fill(&mut batch)?;
+    // Where it finds no room, the writer tells.
+    *count = batch.finish().unwrap_or_default();
     Ok(())
 }
 

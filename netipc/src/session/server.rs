@@ -1,7 +1,5 @@
 //! A server's side of a session, and its halves.
 
-use core::time::Duration;
-
 use bytes::Bytes;
 
 use super::config::ServerConfig;
@@ -245,29 +243,69 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        self.built(ticket, || deadline, fill)
-    }
-
-    /// The same with so much time for each of waiting for room and sending; what `fill` takes does not count.
-    pub(crate) fn respond_within<E>(
-        &mut self,
-        ticket: Ticket,
-        timeout: Duration,
-        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
-    ) -> Result<(), BuildError<E>> {
-        self.built(ticket, || Deadline::after(timeout), fill)
-    }
-
-    fn built<E>(
-        &mut self,
-        ticket: Ticket,
-        deadline: impl Fn() -> Deadline,
-        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
-    ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
-        let len = self.sender.build(self.bounds(), &deadline, None, fill)?;
+        let len = self.sender.build(self.bounds(), || deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, &deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
+    }
+
+    /// Whether the client has to read something first: no other answer can be sent before. It sends on what it can.
+    ///
+    /// # Errors
+    /// As [`respond`](Self::respond).
+    pub(crate) fn is_blocked(&mut self) -> Result<bool, Error> {
+        self.sender.is_blocked()
+    }
+
+    /// Waits until it has.
+    ///
+    /// # Errors
+    /// As [`respond`](Self::respond).
+    pub(crate) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.sender.unblock(deadline)
+    }
+
+    /// As [`respond_with`](Self::respond_with) where nothing [blocks](Self::is_blocked) it, without waiting; whether all is
+    /// sent. What is not is kept, and blocks the next answer.
+    ///
+    /// # Errors
+    /// As [`respond_with`](Self::respond_with).
+    pub(crate) fn respond_now<E>(
+        &mut self,
+        ticket: Ticket,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
+    ) -> Result<bool, BuildError<E>> {
+        self.awaits(ticket)?;
+        let len = self.sender.build_now(self.bounds(), fill)?;
+        let header = header(ticket).with_payload_len(len);
+        Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
+    }
+
+    /// The same for a batch, as [`respond_batch_with`](Self::respond_batch_with).
+    ///
+    /// # Errors
+    /// As [`respond_batch_with`](Self::respond_batch_with).
+    pub(crate) fn respond_batch_now<E>(
+        &mut self,
+        ticket: Ticket,
+        max_items: u32,
+        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
+    ) -> Result<bool, BuildError<E>> {
+        self.awaits(ticket)?;
+        bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
+        let (len, count) = self.sender.build_batch_now(self.bounds(), max_items, fill)?;
+        let header = header(ticket).with_payload_len(len).with_batch(count);
+        Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
+    }
+
+    /// As [`respond_status`](Self::respond_status) where nothing [blocks](Self::is_blocked) it, without waiting; whether
+    /// all is sent.
+    ///
+    /// # Errors
+    /// As [`respond`](Self::respond).
+    pub(crate) fn respond_status_now(&mut self, ticket: Ticket, status: Status) -> Result<bool, Error> {
+        let header = header(ticket).with_status(status);
+        self.answered(ticket, |sender| sender.send_draft_now(header))
     }
 
     /// Answers a batch item by item, in order; the items are sent from where they are (docs/protocol.md, section 1.3).
@@ -297,32 +335,11 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        self.built_batch(ticket, max_items, || deadline, fill)
-    }
-
-    /// The same with so much time for each of waiting for room and sending; what `fill` takes does not count.
-    pub(crate) fn respond_batch_within<E>(
-        &mut self,
-        ticket: Ticket,
-        max_items: u32,
-        timeout: Duration,
-        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
-    ) -> Result<(), BuildError<E>> {
-        self.built_batch(ticket, max_items, || Deadline::after(timeout), fill)
-    }
-
-    fn built_batch<E>(
-        &mut self,
-        ticket: Ticket,
-        max_items: u32,
-        deadline: impl Fn() -> Deadline,
-        fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
-    ) -> Result<(), BuildError<E>> {
         self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch(self.bounds(), max_items, &deadline, None, fill)?;
+        let (len, count) = self.sender.build_batch(self.bounds(), max_items, || deadline, None, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, &deadline, None))?)
+        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not

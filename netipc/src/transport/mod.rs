@@ -86,6 +86,9 @@ pub(crate) trait InPlace {
     /// Whether there is room.
     fn has_room(&mut self) -> Result<bool, LinkError>;
 
+    /// Whether there is none, and the peer will say when there is. One that says nothing shows it by its next message.
+    fn is_unread(&mut self) -> bool;
+
     /// Waits for room until the deadline.
     fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), LinkError>;
 

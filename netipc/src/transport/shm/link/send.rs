@@ -78,6 +78,10 @@ impl InPlace for Sender {
         self.shared.has_room()
     }
 
+    fn is_unread(&mut self) -> bool {
+        self.shared.lane.peer_marks() && !self.shared.lane.has_room()
+    }
+
     fn wait_for_room(&mut self, deadline: Deadline) -> Result<(), LinkError> {
         // There nearly always is room, and then nothing has to be known about the time.
         if self.shared.has_room()? {
