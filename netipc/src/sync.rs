@@ -8,12 +8,12 @@
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicUsize};
 #[cfg(not(loom))]
 pub(crate) use mapped::AtomicU64;
-#[cfg(test)]
-pub(crate) use std::sync::{Barrier, mpsc::channel};
 /// A lock that a model puts its own in the stead of.
 #[cfg(not(loom))]
 pub(crate) use std::sync::Mutex as ModelledMutex;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+#[cfg(test)]
+pub(crate) use std::sync::{Barrier, mpsc::channel};
 
 #[cfg(not(loom))]
 pub(crate) use core::hint::spin_loop;

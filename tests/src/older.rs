@@ -6,14 +6,14 @@
 use core::mem::offset_of;
 
 use rustix::io::Errno;
-use rustix::thread::futex::{Wait, WaitvFlags, waitv};
+use rustix::thread::futex::{WaitvFlags, waitv};
 use rustix::time::ClockId;
 
 /// Whether the kernel lets a thread sleep on several words.
 #[must_use]
 pub fn has_futex_waitv() -> bool {
     // No words are no reason to sleep, where the call is known.
-    waitv(&[Wait::new(); 0], WaitvFlags::empty(), None, ClockId::Monotonic) == Err(Errno::INVAL)
+    waitv(&[], WaitvFlags::empty(), None, ClockId::Monotonic) == Err(Errno::INVAL)
 }
 
 /// From now on this thread, and whatever it begins, has a kernel without `futex_waitv(2)`: one before Linux 5.16.

@@ -31,7 +31,7 @@ fn a_service_works_where_every_lint_is_an_error() {
     assert_eq!(client.read("roof").unwrap().sensor(), "roof");
     assert_eq!(client.read("").map(drop), Err(CallError::Application(Fault::Unknown)));
     let reading = Reading { sensor: "r".into(), celsius: 2.0 };
-    let many = client.many(1, "b", c"c", b"d", &[reading.clone()], Some(true), (2, 3), [4, 5]).unwrap();
+    let many = client.many(1, "b", c"c", b"d", std::slice::from_ref(&reading), Some(true), (2, 3), [4, 5]).unwrap();
     assert_eq!(many.collect::<Vec<_>>().join(" "), "true 1 b \"c\" [100] 1 Some(true) (2, 3) [4, 5]");
     assert_eq!(client.place(&reading).unwrap().sensor(), "r");
     assert_eq!(client.code(Fault::Unknown).unwrap(), Some(Fault::Unknown));

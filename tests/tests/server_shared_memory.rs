@@ -216,21 +216,19 @@ fn sessions_come_and_go_while_others_call() {
 #[test]
 fn a_client_that_is_killed_while_its_session_sleeps_makes_room_for_another() {
     let name = "a_client_that_is_killed_while_its_session_sleeps_makes_room_for_another";
-    if let Some((role, run_dir)) = role() {
-        if role == "client" {
-            let endpoint = Endpoint::new(&run_dir, SERVICE.name).unwrap();
-            // The server may not know yet that the one before has gone.
-            let mut client = None;
-            assert!(comes_true(|| {
-                client = try_connect(&endpoint).ok();
-                client.is_some()
-            }));
-            call(client.as_mut().unwrap(), 1);
-            say("idle");
-            // It is killed meanwhile.
-            let _ = hear();
-            return;
-        }
+    if let Some((_, run_dir)) = role().filter(|(role, _)| role == "client") {
+        let endpoint = Endpoint::new(&run_dir, SERVICE.name).unwrap();
+        // The server may not know yet that the one before has gone.
+        let mut client = None;
+        assert!(comes_true(|| {
+            client = try_connect(&endpoint).ok();
+            client.is_some()
+        }));
+        call(client.as_mut().unwrap(), 1);
+        say("idle");
+        // It is killed meanwhile.
+        let _ = hear();
+        return;
     }
     on_both_kernels(name, |run_dir, _| {
         let served = serve(run_dir, |server| server.workers(1).max_sessions(2));

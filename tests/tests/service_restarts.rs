@@ -194,7 +194,7 @@ impl Scene {
             let before = self.phase.load(Ordering::SeqCst);
             let refresh = client.refresh();
             let after = self.phase.load(Ordering::SeqCst);
-            let was_served = before == after && before % 2 == 0;
+            let was_served = before == after && before.is_multiple_of(2);
             assert!(refresh.is_ok() || !was_served, "{refresh:?}");
             assert!(begin.elapsed() < HANGING);
             thread::yield_now();

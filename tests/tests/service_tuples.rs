@@ -2,6 +2,12 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unused)]
+#![allow(
+    clippy::allow_attributes,
+    clippy::just_underscores_and_digits,
+    clippy::type_complexity,
+    reason = "tuples are what is tested"
+)]
 
 use std::ffi::{CStr, CString};
 
@@ -184,8 +190,8 @@ pub trait AsTuples {
 }
 
 fn parts(n: u8) -> Parts {
-    let text = (n % 3 != 0).then(|| "t".repeat(n.into()));
-    (n, text, Reading { sensor: format!("s{n}"), ..roof() }, 1 << n, n % 2 == 0)
+    let text = (!n.is_multiple_of(3)).then(|| "t".repeat(n.into()));
+    (n, text, Reading { sensor: format!("s{n}"), ..roof() }, 1 << n, n.is_multiple_of(2))
 }
 
 fn row(parts: Parts) -> Row {

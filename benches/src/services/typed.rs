@@ -1,17 +1,85 @@
 //! Calls of generated clients that go on at the same time.
 //!
-//! Owns: which loads those are, and the clients that carry them. Generated clients call one by one so far, so there are
-//! none.
+//! Owns: which loads those are, and the clients that carry them: a batch with one call after the other, and a pipeline that
+//! is kept full.
 
-use super::generated::BenchClient;
-use super::load::Load;
-use super::threads::Client;
+use std::collections::VecDeque;
+use std::io;
+use std::time::Instant;
+
+use super::generated::{BenchClient, failed};
+use super::load::{Load, Method};
+use super::same;
+use super::threads::{Client, nanoseconds, one_by_one};
 
 /// What carries such a load over this client, if something does.
 type Make = fn(BenchClient, &Load) -> Box<dyn Client + Send>;
 
 /// What carries a load that is not one by one, if anything does.
 pub fn caller(load: &Load) -> Option<Make> {
-    let _ = load;
-    None
+    match (load.method, load.in_flight, load.items) {
+        (Method::Increment, 1, 2..) => Some(batches),
+        (Method::Increment, 2.., 1) => Some(pipeline),
+        _ => None,
+    }
+}
+
+fn batches(client: BenchClient, load: &Load) -> Box<dyn Client + Send> {
+    Box::new(Batches { client, items: load.items.into(), next: 0 })
+}
+
+fn pipeline(client: BenchClient, load: &Load) -> Box<dyn Client + Send> {
+    Box::new(Pipeline { client, in_flight: load.in_flight, next: 0 })
+}
+
+struct Batches {
+    client: BenchClient,
+    items: u64,
+    next: u64,
+}
+
+impl Client for Batches {
+    fn run(&mut self, until: Instant, samples: &mut [u32]) -> io::Result<usize> {
+        one_by_one(until, samples, || {
+            let numbers = self.next..self.next + self.items;
+            let replies = self.client.increment_batch(numbers.clone()).map_err(failed)?;
+            same("answers", replies.len() as u64, self.items)?;
+            for (reply, number) in replies.zip(numbers) {
+                same("answer", reply, number + 1)?;
+            }
+            self.next += self.items;
+            Ok(())
+        })
+    }
+}
+
+struct Pipeline {
+    client: BenchClient,
+    in_flight: usize,
+    next: u64,
+}
+
+impl Client for Pipeline {
+    fn run(&mut self, until: Instant, samples: &mut [u32]) -> io::Result<usize> {
+        let mut pipeline = self.client.pipeline();
+        let mut asked = VecDeque::with_capacity(self.in_flight);
+        let mut calls = 0;
+        let mut is_late = false;
+        while !is_late || !asked.is_empty() {
+            while !is_late && asked.len() < self.in_flight && calls + asked.len() < samples.len() {
+                let ticket = pipeline.increment(self.next).map_err(failed)?;
+                asked.push_back((ticket, self.next, Instant::now()));
+                self.next += 1;
+            }
+            let Some((ticket, number, start)) = asked.pop_front() else { break };
+            same("answer", pipeline.take(ticket).map_err(failed)?, number + 1)?;
+            let end = Instant::now();
+            if let Some(sample) = samples.get_mut(calls) {
+                *sample = nanoseconds(start, end);
+            }
+            calls += 1;
+            is_late |= end >= until;
+        }
+        Ok(calls)
+    }
 }

@@ -90,6 +90,7 @@ impl Sleeper {
 
 /// What a worker is to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is handed from one function to the next")]
 pub(super) enum Turn {
     Serve(Seat),
     /// Nobody needs it, unless somebody's batch does.

@@ -5,6 +5,7 @@
 
 use core::fmt::Display;
 use core::panic::AssertUnwindSafe;
+use core::time::Duration;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::catch_unwind;
 
@@ -16,16 +17,18 @@ use crate::buf::Writer;
 use crate::codec::EncodeError;
 use crate::service::{Call, Failure, Liveness};
 use crate::session::{
-    BuildError, Deadline, Error, Lifeline, Limit, Message, Peer, ResponseSender, ServerSession, Ticket,
+    BuildError, Deadline, Error, Lifeline, Limit, Message, OwnedMessage, Peer, ResponseSender, ServerSession, Ticket,
 };
 use crate::trace::{self, Watch};
-use crate::wire::Status;
+use crate::wire::{Batch, Status};
 
 /// A session, and what is told of it.
 #[derive(Debug)]
 pub(super) struct Seat {
     session: ServerSession,
     who: Who,
+    /// A request that was received before its answer had room.
+    pending: Option<OwnedMessage>,
     /// Where it lies down when it has nothing to do, if that is with a waiter.
     lodging: Option<Lodging>,
     /// Tells of the end.
@@ -61,6 +64,26 @@ pub(super) enum Served {
     End,
 }
 
+/// What is asked, wherever it stands.
+struct Request<'m> {
+    ticket: Ticket,
+    payload: &'m [u8],
+    /// Its items, and how many.
+    batch: Option<(Batch<'m>, u32)>,
+}
+
+impl<'m> Request<'m> {
+    fn fresh(message: &'m Message<'_>) -> Self {
+        let batch = message.batch().map(|batch| (batch, message.header().item_count()));
+        Self { ticket: message.ticket(), payload: message.payload(), batch }
+    }
+
+    fn kept(message: &'m OwnedMessage) -> Self {
+        let batch = message.batch().map(|batch| (batch, message.header().item_count()));
+        Self { ticket: message.ticket(), payload: message.payload(), batch }
+    }
+}
+
 /// Whether the answer to a request is still wanted.
 pub(super) struct Interest<'a> {
     floor: &'a Floor,
@@ -85,7 +108,7 @@ impl Seat {
         let (peer, lifeline) = (session.peer(), session.lifeline());
         let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
         let who = Who { session_id, peer, lifeline };
-        Self { session, who, lodging: None, _traced: traced }
+        Self { session, who, pending: None, lodging: None, _traced: traced }
     }
 
     /// Gives it a place with a waiter, or back to it.
@@ -117,40 +140,73 @@ impl Seat {
 
     /// Receives a request and answers it, unless the client has to read something first.
     pub(super) fn serve(&mut self, floor: &Floor, patience: Patience) -> Served {
-        match self.session.halves().1.is_blocked() {
-            Ok(false) => self.serve_if(floor, patience, || true),
-            Ok(true) => Served::Blocked,
-            Err(error) => self.who.ended(floor, error),
+        // What is left of an answer goes out before anything else.
+        match self.session.halves().1.try_flush() {
+            Ok(true) => {}
+            Ok(false) => return Served::Blocked,
+            Err(error) => return self.who.ended(floor, error),
         }
-    }
-
-    /// Waits until the client has read what it has to; whether it has, and the session goes on.
-    pub(super) fn unblock(&mut self, floor: &Floor) -> bool {
-        let responses = self.session.halves().1;
-        let unblocked = match responses.is_blocked() {
-            Ok(false) => return true,
-            Ok(true) => responses.unblock(Deadline::after(floor.response_timeout)),
-            Err(error) => Err(error),
-        };
-        unblocked.map_err(|error| self.who.ended(floor, error)).is_ok()
-    }
-
-    /// The same if `is_wanted`, which is asked in between: else the session is over.
-    pub(super) fn serve_if(&mut self, floor: &Floor, patience: Patience, is_wanted: impl FnOnce() -> bool) -> Served {
+        if let Some(request) = self.pending.take() {
+            return self.who.answer(floor, &Request::kept(&request), self.session.halves().1);
+        }
         // The message stands where it was received, and the answer goes out by the other half.
         let (requests, responses) = self.session.halves();
         let received = match patience {
             Patience::Now => requests.try_receive(),
             Patience::Until(deadline) => requests.receive(deadline).map(Some),
         };
-        if !is_wanted() {
-            return Served::End;
-        }
         match received {
-            Ok(Some(message)) => self.who.answer(floor, &message, responses),
+            Ok(Some(message)) if responses.is_unread() => {
+                self.pending = Some(message.keep());
+                Served::Blocked
+            }
+            Ok(Some(message)) => self.who.answer(floor, &Request::fresh(&message), responses),
             Ok(None) | Err(Error::TimedOut) => Served::Nothing,
             Err(error) => self.who.ended(floor, error),
         }
+    }
+
+    /// The same where nobody else needs this thread: it waits for a request for as long as that takes, and then for a client
+    /// that does not read. The session is over if not `is_wanted`, which is asked in between.
+    pub(super) fn serve_if(&mut self, floor: &Floor, is_wanted: impl FnOnce() -> bool) -> Served {
+        let (requests, responses) = self.session.halves();
+        let received = requests.receive(Deadline::NEVER);
+        if !is_wanted() {
+            return Served::End;
+        }
+        let message = match received {
+            Ok(message) => message,
+            Err(error) => return self.who.ended(floor, error),
+        };
+        match responses.unblock(Deadline::after(floor.response_timeout)) {
+            Ok(()) => self.who.answer(floor, &Request::fresh(&message), responses),
+            Err(error) => self.who.ended(floor, error),
+        }
+    }
+
+    /// Waits until the client has read what it has to; whether it has, and the session goes on.
+    pub(super) fn unblock(&mut self, floor: &Floor) -> bool {
+        match self.unblock_within(floor, floor.response_timeout) {
+            Served::Blocked => {
+                self.ended(floor, Error::TimedOut);
+                false
+            }
+            unblocked => unblocked == Served::Request,
+        }
+    }
+
+    /// The same for a while: [`Served::Blocked`] where it still has to.
+    pub(super) fn unblock_within(&mut self, floor: &Floor, patience: Duration) -> Served {
+        match self.session.halves().1.unblock(Deadline::after(patience)) {
+            Ok(()) => Served::Request,
+            Err(Error::TimedOut) => Served::Blocked,
+            Err(error) => self.who.ended(floor, error),
+        }
+    }
+
+    /// Whether it has a request already.
+    pub(super) const fn is_pending(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// The session is over for this reason.
@@ -168,19 +224,17 @@ impl Who {
         Call::new(self.peer, self.session_id, ticket, interest)
     }
 
-    fn answer(&self, floor: &Floor, message: &Message<'_>, responses: &mut ResponseSender) -> Served {
-        let ticket = message.ticket();
+    fn answer(&self, floor: &Floor, request: &Request<'_>, responses: &mut ResponseSender) -> Served {
+        let &Request { ticket, payload, batch } = request;
         let interest = self.interest(floor);
         let call = self.call(ticket, &interest);
         let answered = if floor.dispatch.service().method(ticket.method()).is_none() {
             Err(BuildError::Build(Failure::Unsupported(ticket.method())))
-        } else if let Some(batch) = message.batch() {
-            let items = message.header().item_count();
+        } else if let Some((batch, items)) = batch {
             let room = usize::try_from(responses.terms().response_payload).unwrap_or(usize::MAX);
-            let order = Order { ticket, batch, payload: message.payload(), room };
+            let order = Order { ticket, batch, payload, room };
             responses.respond_batch_now(ticket, items, |answers| batch::answer(floor, self, &call, &order, answers))
         } else {
-            let payload = message.payload();
             responses.respond_now(ticket, |writer| dispatch(floor, &call, payload, writer))
         };
         let (status, is_over) = match answered {

@@ -71,7 +71,12 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
                 (until, is_stale) = (None, false);
             }
             Served::Nothing => return floor.put_back(seat),
-            Served::Blocked => return set_aside(floor, seat),
+            // Whoever asks ahead reads its answers soon.
+            Served::Blocked => match seat.unblock_within(floor, STAY) {
+                Served::End => return floor.close(seat),
+                Served::Blocked => return set_aside(floor, seat),
+                Served::Request | Served::Nothing => {}
+            },
             Served::End => return floor.close(seat),
         }
     }
@@ -95,7 +100,11 @@ fn await_reader(floor: &Floor, seat: Option<Seat>) {
     if !seat.unblock(floor) {
         return floor.close(seat);
     }
-    floor.put_back(seat);
+    if seat.is_pending() {
+        floor.line.join(seat);
+    } else {
+        floor.put_back(seat);
+    }
     // The workers may have had their last look.
     if floor.is_stopping() {
         drain(floor);
@@ -114,11 +123,12 @@ fn finish(floor: &Floor, mut seat: Seat) {
 /// Answers what has been sent already.
 fn answer_the_last(floor: &Floor, seat: &mut Seat) {
     for _ in 0..LAST_ONES {
-        if !seat.unblock(floor) || seat.serve(floor, Patience::Now) != Served::Request {
-            return;
+        match seat.serve(floor, Patience::Now) {
+            Served::Request => {}
+            Served::Blocked if seat.unblock(floor) => {}
+            Served::Blocked | Served::Nothing | Served::End => return,
         }
     }
-    seat.unblock(floor);
 }
 
 /// Serves one session over shared memory, until it is over or all is to stop.
@@ -130,12 +140,9 @@ pub(super) fn sit(floor: &Floor, mut seat: Seat, sleeper: &Sleeper) {
 }
 
 fn await_and_serve(floor: &Floor, seat: &mut Seat, sleeper: &Sleeper) -> Served {
-    if !seat.unblock(floor) {
-        return Served::End;
-    }
     sleeper.lie_down();
     if !floor.is_stopping() {
-        return seat.serve_if(floor, Patience::Until(Deadline::NEVER), || sleeper.get_up());
+        return seat.serve_if(floor, || sleeper.get_up());
     }
     if sleeper.get_up() {
         answer_the_last(floor, seat);

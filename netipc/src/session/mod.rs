@@ -67,6 +67,7 @@ mod rejected;
 mod send;
 mod server;
 mod shared;
+mod sizes;
 mod status;
 
 pub(crate) use buffer::look_for_memory;

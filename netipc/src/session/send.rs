@@ -13,11 +13,12 @@ use super::buffer::look_for_memory;
 use super::error::{BuildError, Error};
 use super::receive::Receiver;
 use super::shared::{Sending, Shared};
-use crate::buf::{Writer, align_up};
+use super::sizes::{Pieces, write_directory};
+use crate::buf::Writer;
 use crate::proto::{Limit, LimitExceeded, Packet, Splitter};
 use crate::sync::Arc;
 use crate::transport::{Deadline, LinkError, Outgoing, Readiness};
-use crate::wire::{BATCH_ALIGN, BATCH_ENTRY_LEN, Batch, BatchBuilder, HEADER_LEN, Header};
+use crate::wire::{BatchBuilder, HEADER_LEN, Header};
 
 /// Parts that one packet can be gathered from: `IOV_MAX` of Linux, readv(2).
 const MOST_PARTS: usize = 1024;
@@ -178,15 +179,12 @@ impl Sender {
         }
     }
 
-    /// Whether the peer has to read something first, before anything else can be sent.
-    pub(super) fn is_blocked(&mut self) -> Result<bool, Error> {
-        if !self.try_finish()? {
-            return Ok(true);
-        }
-        Ok(self.outgoing.in_place().is_some_and(|in_place| in_place.is_unread()))
+    /// Whether the peer has to read the last message first, and says when it has.
+    pub(super) fn is_unread(&mut self) -> bool {
+        self.outgoing.in_place().is_some_and(|in_place| in_place.is_unread())
     }
 
-    /// Waits until it has.
+    /// Waits until another message can be sent, and nothing is left of the last one.
     pub(super) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
         self.begin(deadline, None)?;
         self.make_room(|| deadline, None)
@@ -495,92 +493,4 @@ fn payload_size(header: &Header) -> usize {
 
 fn body<'a>(packet: &Packet, payload: &'a [u8]) -> IoSlice<'a> {
     IoSlice::new(payload.get(packet.body.clone()).unwrap_or_default())
-}
-
-/// Bytes of the payload of a batch (docs/protocol.md, section 1.3).
-pub(super) fn batch_len<T: AsRef<[u8]>>(items: &[T]) -> u64 {
-    let packed = items.iter().map(|item| align_up(item.as_ref().len(), BATCH_ALIGN) as u64);
-    (items.len() as u64).saturating_mul(BATCH_ENTRY_LEN as u64).saturating_add(packed.sum())
-}
-
-/// Only for a batch whose length fits into 32 bits.
-fn write_directory<T: AsRef<[u8]>>(directory: &mut Vec<u8>, items: &[T]) {
-    directory.clear();
-    let mut offset = 0;
-    for item in items {
-        let len = item.as_ref().len();
-        for number in [offset, len] {
-            directory.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes());
-        }
-        offset += align_up(len, BATCH_ALIGN);
-    }
-}
-
-/// The bytes of a batch, from where they stand: its directory, and item by item with its padding.
-struct Pieces<'a, T> {
-    rest: &'a [u8],
-    items: core::slice::Iter<'a, T>,
-    /// Zeros behind `rest`.
-    padding: usize,
-}
-
-impl<'a, T: AsRef<[u8]>> Pieces<'a, T> {
-    /// Adds the next `len` bytes to `parts`.
-    fn take<'p>(&mut self, mut len: usize, parts: &mut Vec<IoSlice<'p>>)
-    where
-        'a: 'p,
-    {
-        const ZEROS: &[u8] = &[0; BATCH_ALIGN];
-        while len > 0 {
-            if self.rest.is_empty() {
-                if self.padding > 0 {
-                    self.rest = ZEROS.get(..mem::take(&mut self.padding)).unwrap_or_default();
-                } else if let Some(item) = self.items.next() {
-                    self.rest = item.as_ref();
-                    self.padding = align_up(self.rest.len(), BATCH_ALIGN) - self.rest.len();
-                } else {
-                    return;
-                }
-                continue;
-            }
-            let (piece, rest) = self.rest.split_at(len.min(self.rest.len()));
-            parts.push(IoSlice::new(piece));
-            self.rest = rest;
-            len -= piece.len();
-        }
-    }
-}
-
-/// Payload bytes as a header states them.
-pub(super) fn payload_len(len: u64, limit: Limit, allowed: u32) -> Result<u32, Error> {
-    match u32::try_from(len) {
-        Ok(stated) if stated <= allowed && len <= (u32::MAX as u64) - HEADER_LEN as u64 => Ok(stated),
-        _ => Err(LimitExceeded { limit, asked: len, allowed: allowed.into() }.into()),
-    }
-}
-
-/// Whether a batch may have so many items.
-pub(super) fn bounded_items(items: u32, limit: Limit, allowed: u32) -> Result<(), Error> {
-    if items <= allowed {
-        return Ok(());
-    }
-    Err(LimitExceeded { limit, asked: items.into(), allowed: allowed.into() }.into())
-}
-
-/// Items as a header states them.
-pub(super) fn item_count<T>(items: &[T], limit: Limit, allowed: u32) -> Result<u32, Error> {
-    match u32::try_from(items.len()) {
-        Ok(0) => Err(Error::EmptyBatch),
-        Ok(count) if count <= allowed => Ok(count),
-        _ => Err(LimitExceeded { limit, asked: items.len() as u64, allowed: allowed.into() }.into()),
-    }
-}
-
-/// Whether `payload` is that of a batch of so many items.
-pub(super) fn check_items(items: u32, payload: &[u8], limit: Limit, allowed: u32) -> Result<(), Error> {
-    if items == 0 {
-        return Err(Error::EmptyBatch);
-    }
-    bounded_items(items, limit, allowed)?;
-    Batch::parse(payload, items).map(drop).map_err(Error::Malformed)
 }

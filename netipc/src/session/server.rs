@@ -6,8 +6,9 @@ use super::config::ServerConfig;
 use super::error::{BuildError, Error};
 use super::message::{Message, Ticket};
 use super::receive::Receiver;
-use super::send::{Bounds, Sender, batch_len, bounded_items, check_items, item_count, payload_len};
+use super::send::{Bounds, Sender};
 use super::shared::{Grounds, Lifeline, Permit, Shared, common};
+use super::sizes::{batch_len, bounded_items, check_items, item_count, payload_len};
 use crate::buf::Writer;
 use crate::proto::{Assembler, Limit, Role};
 use crate::sync::Arc;
@@ -249,15 +250,12 @@ impl ResponseSender {
         Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
     }
 
-    /// Whether the client has to read something first: no other answer can be sent before. It sends on what it can.
-    ///
-    /// # Errors
-    /// As [`respond`](Self::respond).
-    pub(crate) fn is_blocked(&mut self) -> Result<bool, Error> {
-        self.sender.is_blocked()
+    /// Whether the client has to read its last answer first, and says when it has.
+    pub(crate) fn is_unread(&mut self) -> bool {
+        self.sender.is_unread()
     }
 
-    /// Waits until it has.
+    /// Waits until another answer can be sent, and nothing is left of the last one.
     ///
     /// # Errors
     /// As [`respond`](Self::respond).
@@ -265,8 +263,8 @@ impl ResponseSender {
         self.sender.unblock(deadline)
     }
 
-    /// As [`respond_with`](Self::respond_with) where nothing [blocks](Self::is_blocked) it, without waiting; whether all is
-    /// sent. What is not is kept, and blocks the next answer.
+    /// As [`respond_with`](Self::respond_with) where there is room, without waiting; whether all is sent. What is not is
+    /// kept: see [`try_flush`](Self::try_flush) and [`unblock`](Self::unblock).
     ///
     /// # Errors
     /// As [`respond_with`](Self::respond_with).
@@ -298,8 +296,7 @@ impl ResponseSender {
         Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
     }
 
-    /// As [`respond_status`](Self::respond_status) where nothing [blocks](Self::is_blocked) it, without waiting; whether
-    /// all is sent.
+    /// As [`respond_status`](Self::respond_status) where there is room, without waiting; whether all is sent.
     ///
     /// # Errors
     /// As [`respond`](Self::respond).

@@ -1,11 +1,11 @@
 #[netipc::service(name = "generic")]
 trait Generic<T, const N: usize> {
-    fn take(&self, value: T);
+    fn give(&self, value: T);
 }
 
 #[netipc::service(name = "lifetimes")]
 trait Lifetimes<'a> {
-    fn take(&self, value: &'a str);
+    fn give(&self, value: &'a str);
 }
 
 #[netipc::service(name = "bounded")]
@@ -66,7 +66,7 @@ fn uses() -> Result<(), netipc::CallError> {
     let mut client = ReceiversClient::connect("/run/receivers")?;
     client.boxed()?;
     let _: u32 = client.other(sum)?;
-    GenericClient::connect("/run/generic")?.take("text")?;
+    GenericClient::connect("/run/generic")?.give("text")?;
     MembersClient::connect("/run/members")?.count().map(drop)
 }
 

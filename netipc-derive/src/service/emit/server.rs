@@ -39,7 +39,7 @@ pub(super) fn server(service: &Service, description: &TokenStream) -> TokenStrea
             }
         }
 
-        #[allow(dead_code, clippy::new_ret_no_self)]
+        #[allow(dead_code, clippy::implied_bounds_in_impls, clippy::new_ret_no_self)]
         impl #server {
             #[doc = #docs]
             #[doc = ""]

@@ -79,9 +79,9 @@ fn who_is_disturbed_for_nothing_time_and_again_is_looked_at_only_now_and_then() 
         assert!(!bed.is_ignored);
         // Also who is woken without a change.
         if times % 2 == 0 {
-            fake.disturb()
+            fake.disturb();
         } else {
-            bed.is_woken = true
+            bed.is_woken = true;
         }
         assert!(!bed.has_something_to_do(false));
         assert_eq!(fake.times_lain_down(), times);
