@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use netipc::endpoint::Endpoint;
@@ -60,6 +61,12 @@ fn client(run_dir: &RunDir, profile: Profiles) -> TankClient {
     TankClient::config().profiles(profile).timeout(PATIENCE).connect(run_dir.path()).unwrap()
 }
 
+/// One test after the other: threads are counted.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn threads(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
@@ -68,6 +75,7 @@ fn threads(name: &str) -> usize {
 
 #[test]
 fn who_does_not_read_keeps_nobody_waiting_and_has_all_answers_in_the_end() {
+    let _turn = alone();
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, reports) = serve(&run_dir, PATIENCE);
@@ -98,6 +106,7 @@ fn who_does_not_read_keeps_nobody_waiting_and_has_all_answers_in_the_end() {
 
 #[test]
 fn who_never_reads_is_ended_and_reported_and_leaves_no_thread() {
+    let _turn = alone();
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, reports) = serve(&run_dir, Duration::from_millis(50));
@@ -120,6 +129,7 @@ fn who_never_reads_is_ended_and_reported_and_leaves_no_thread() {
 
 #[test]
 fn a_client_that_is_gone_is_noticed_while_it_is_waited_for() {
+    let _turn = alone();
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, reports) = serve(&run_dir, PATIENCE);
@@ -132,6 +142,7 @@ fn a_client_that_is_gone_is_noticed_while_it_is_waited_for() {
 
 #[test]
 fn a_stop_waits_for_answers_that_are_under_way_and_an_end_does_not() {
+    let _turn = alone();
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, _reports) = serve(&run_dir, PATIENCE);
