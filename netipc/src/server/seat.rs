@@ -204,6 +204,11 @@ impl Seat {
         }
     }
 
+    /// Whether part of an answer still has to go out.
+    pub(super) fn is_unsent(&mut self) -> bool {
+        self.session.halves().1.wants_write()
+    }
+
     /// Whether it has a request already.
     pub(super) const fn is_pending(&self) -> bool {
         self.pending.is_some()

@@ -51,7 +51,8 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
     let (mut until, mut is_stale) = (None, false);
     while !floor.is_stopping() {
         let stays = floor.has_worker_to_spare();
-        if !stays && answered >= AT_A_TIME {
+        // What is left of an answer is looked after first.
+        if !stays && answered >= AT_A_TIME && !seat.is_unsent() {
             return floor.put_back(seat);
         }
         let patience = if stays && answered > 0 {
