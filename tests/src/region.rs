@@ -308,7 +308,7 @@ impl RawRegion {
     fn await_message(&mut self, patience: Duration) -> bool {
         let Words { seq, signal, .. } = self.incoming.0;
         let next = self.received.wrapping_add(1);
-        let has_come = |region: &Self| region.word64(seq).load(Ordering::Acquire) >= next;
+        let has_come = |region: &Self| region.word64(seq).load(Ordering::Acquire).wrapping_sub(next) < 1 << 63;
         let mut is_there = false;
         for _ in 0..LOOKS {
             is_there = has_come(self);

@@ -89,10 +89,16 @@ fn set_aside(floor: &Arc<Floor>, seat: Seat) {
     // A thread that can't be had hands nothing back.
     let place = Arc::new(Mutex::new(Some(seat)));
     let (waiting, at_work) = (Arc::clone(&place), Arc::clone(floor));
-    let thread = start("netipc-blocked", move || await_reader(&at_work, lock(&waiting).take()));
+    let thread = start("netipc-blocked", move || {
+        let seat = lock(&waiting).take();
+        await_reader(&at_work, seat);
+    });
     match thread {
         Ok(thread) => floor.remember(thread),
-        Err(_) => await_reader(floor, lock(&place).take()),
+        Err(_) => {
+            let seat = lock(&place).take();
+            await_reader(floor, seat);
+        }
     }
 }
 
