@@ -1,6 +1,6 @@
 //! What services are made of, and what that is made of: sessions and bare loops, which carry bytes.
 //!
-//! Owns: nothing of theirs. A row of [`driver`](crate::driver) is driven here by the loop that drives it there; batches,
+//! Owns: nothing of theirs. A row of [`driver`] is driven here by the loop that drives it there; batches,
 //! which that driver has none of, are echoed item by item.
 
 use std::convert::Infallible;
