@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netipc::endpoint::Endpoint;
 use netipc::server::{Report, Running, ServeError};
-use netipc::session::{ClientConfig, ClientSession, Deadline, Error};
+use netipc::session::{ClientConfig, Deadline, Error, RequestSender, ResponseReceiver};
 use netipc::wire::{Method, Profiles};
 use netipc_tests::processes::RunDir;
 
@@ -46,15 +46,15 @@ fn deadline() -> Deadline {
     Deadline::after(PATIENCE)
 }
 
-/// A client that asks and does not read.
-fn greedy(run_dir: &RunDir, profile: Profiles) -> ClientSession {
+/// A client that asks and does not read: a whole session would, while what it sends waits for room.
+fn greedy(run_dir: &RunDir, profile: Profiles) -> (RequestSender, ResponseReceiver) {
     let endpoint = Endpoint::new(run_dir.path(), "tank").unwrap();
     let config = ClientConfig::new().profiles(profile).response_ceiling(1 << 20);
-    let mut session = config.connect(&endpoint, deadline()).unwrap();
+    let (mut requests, answers) = config.connect(&endpoint, deadline()).unwrap().split();
     for _ in 0..3 {
-        session.send(FILL, &LONG.to_ne_bytes(), deadline()).unwrap();
+        requests.send(FILL, &LONG.to_ne_bytes(), deadline()).unwrap();
     }
-    session
+    (requests, answers)
 }
 
 fn client(run_dir: &RunDir, profile: Profiles) -> TankClient {
@@ -86,9 +86,9 @@ fn who_does_not_read_keeps_nobody_waiting_and_has_all_answers_in_the_end() {
                 assert_eq!(client.fill(len).unwrap().len(), len as usize, "{profile:?}, {other:?}");
             }
         }
-        for session in &mut slow {
+        for (requests, answers) in &mut slow {
             for _ in 0..3 {
-                let answer = session.receive(deadline()).unwrap();
+                let answer = answers.receive(deadline()).unwrap();
                 // The offset and the length of the bytes, and the bytes.
                 assert!(
                     answer.payload().len() >= LONG as usize
@@ -96,8 +96,8 @@ fn who_does_not_read_keeps_nobody_waiting_and_has_all_answers_in_the_end() {
                 );
             }
             // And it goes on.
-            session.send(FILL, &1_u32.to_ne_bytes(), deadline()).unwrap();
-            assert!(session.receive(deadline()).is_ok());
+            requests.send(FILL, &1_u32.to_ne_bytes(), deadline()).unwrap();
+            assert!(answers.receive(deadline()).is_ok());
         }
         server.shutdown(PATIENCE).unwrap();
         assert_eq!(reports.try_iter().count(), 0);
@@ -110,12 +110,12 @@ fn who_never_reads_is_ended_and_reported_and_leaves_no_thread() {
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, reports) = serve(&run_dir, Duration::from_millis(50));
-        let mut session = greedy(&run_dir, profile);
+        let (_requests, mut answers) = greedy(&run_dir, profile);
         let report = reports.recv_timeout(PATIENCE).unwrap();
         assert!(report.contains("SessionEnded") && report.contains("TimedOut"), "{report}");
         // What was sent before can be read; then there is an end.
         let end = loop {
-            match session.receive(deadline()) {
+            match answers.receive(deadline()) {
                 Ok(_) => {}
                 Err(error) => break error,
             }
@@ -146,12 +146,12 @@ fn a_stop_waits_for_answers_that_are_under_way_and_an_end_does_not() {
     for profile in BOTH {
         let run_dir = RunDir::new();
         let (server, _reports) = serve(&run_dir, PATIENCE);
-        let mut session = greedy(&run_dir, profile);
+        let (_requests, mut answers) = greedy(&run_dir, profile);
         // One answer is there, so the others are under way or waited for.
-        assert!(session.receive(deadline()).is_ok());
+        assert!(answers.receive(deadline()).is_ok());
         server.stop();
         for _ in 0..2 {
-            assert!(session.receive(deadline()).is_ok());
+            assert!(answers.receive(deadline()).is_ok());
         }
         server.shutdown(PATIENCE).unwrap();
 
