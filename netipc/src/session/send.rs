@@ -168,17 +168,6 @@ impl Sender {
         Ok(true)
     }
 
-    /// Whether a message can be built and sent now, or begun: nothing is left of the last one.
-    pub(super) fn has_room(&mut self) -> Result<bool, Error> {
-        if !self.try_finish()? {
-            return Ok(false);
-        }
-        match self.outgoing.in_place() {
-            Some(in_place) => in_place.has_room().map_err(|error| self.unsent(error.into(), false)),
-            None => Ok(true),
-        }
-    }
-
     /// Whether the peer has to read the last message first, and says when it has.
     pub(super) fn is_unread(&mut self) -> bool {
         self.outgoing.in_place().is_some_and(|in_place| in_place.is_unread())
@@ -227,7 +216,13 @@ impl Sender {
         bounds: Bounds,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<u32, BuildError<E>> {
-        if !self.has_room()? {
+        let is_unfinished = self.is_unfinished();
+        let has_room = match self.outgoing.in_place() {
+            _ if is_unfinished => false,
+            Some(in_place) => in_place.has_room().map_err(|error| self.unsent(error.into(), false))?,
+            None => true,
+        };
+        if !has_room {
             return Err(Error::TimedOut.into());
         }
         self.build_here(bounds, fill)

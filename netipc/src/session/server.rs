@@ -263,8 +263,8 @@ impl ResponseSender {
         self.sender.unblock(deadline)
     }
 
-    /// As [`respond_with`](Self::respond_with) where there is room, without waiting; whether all is sent. What is not is
-    /// kept: see [`try_flush`](Self::try_flush) and [`unblock`](Self::unblock).
+    /// As [`respond_with`](Self::respond_with) to a request that was just received and where there is room, without waiting;
+    /// whether all is sent. What is not is kept: see [`try_flush`](Self::try_flush) and [`unblock`](Self::unblock).
     ///
     /// # Errors
     /// As [`respond_with`](Self::respond_with).
@@ -273,7 +273,6 @@ impl ResponseSender {
         ticket: Ticket,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<bool, BuildError<E>> {
-        self.awaits(ticket)?;
         let len = self.sender.build_now(self.bounds(), fill)?;
         let header = header(ticket).with_payload_len(len);
         Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
@@ -289,7 +288,6 @@ impl ResponseSender {
         max_items: u32,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<bool, BuildError<E>> {
-        self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
         let (len, count) = self.sender.build_batch_now(self.bounds(), max_items, fill)?;
         let header = header(ticket).with_payload_len(len).with_batch(count);
