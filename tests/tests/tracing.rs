@@ -7,6 +7,7 @@ use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex};
 
 use netipc::CallError;
+use netipc::client::State;
 use netipc::server::InProcess;
 use netipc::session::{Fault, Script};
 use netipc::wire::AuthToken;
@@ -153,6 +154,30 @@ fn connections_and_calls_are_told_once_with_their_fields() {
     for closed in &told[4..] {
         assert_eq!((closed.level, closed.names()), (Level::DEBUG, vec!["session_id"]));
     }
+}
+
+#[test]
+fn each_batch_and_each_call_of_a_pipeline_is_told_once() {
+    let told = told_from(Level::TRACE, || {
+        let mut client = GreeterServer::new(Polite).in_process();
+        assert_eq!(client.greet_batch(["you", "them"]).unwrap().len(), 2);
+        let mut pipeline = client.pipeline();
+        let (first, second) = (pipeline.greet("one").unwrap(), pipeline.greet("two").unwrap());
+        assert_eq!(pipeline.take(second).unwrap(), "hello two");
+        assert_eq!(pipeline.take(first).unwrap(), "hello one");
+        let failing = pipeline.fail().unwrap();
+        assert_eq!(pipeline.take(failing), Err(CallError::Internal));
+        assert_eq!(pipeline.greet("nobody").map(drop), Err(CallError::NotReady(State::Broken)));
+    });
+    let calls: Vec<_> = told.iter().filter(|told| told.title() == "client call").collect();
+    let of =
+        |name: &str| -> Vec<_> { calls.iter().map(|call| call.fields.get(name).map_or("", String::as_str)).collect() };
+    assert_eq!(of("method"), ["\"greet\"", "\"greet\"", "\"greet\"", "\"fail\"", "\"greet\""], "{told:#?}");
+    // A batch: two places in its directory, and in turn a text of four bytes and one of five, each after a slot of eight.
+    assert_eq!(of("request_bytes"), ["45", "12", "12", "0", "0"]);
+    assert_eq!(of("answer_bytes")[1..], ["18", "18", "", ""]);
+    assert_eq!(of("error"), ["", "", "", "the server failed", "the client is not ready: broken"]);
+    assert!(calls.iter().all(|call| call.fields["duration_us"].parse::<u64>().is_ok()));
 }
 
 #[test]

@@ -68,21 +68,11 @@ impl Client {
                 filled
             }),
         );
-        let answer = exchanged.as_ref().map(Header::payload_len).map_err(|error| error as &dyn Display);
-        watch.called(method.name, method.method.code(), sent, answer);
+        told(watch, method, sent, exchanged.as_ref().map(Header::payload_len));
         let header = exchanged?;
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
-        match R::decode(session.last(&header)) {
-            Ok(view) => {
-                life.answered += 1;
-                Ok(view)
-            }
-            Err(error) => {
-                life.on(Event::Breached);
-                Err(life.fail(CallError::Answer(error)))
-            }
-        }
+        life.answer(R::decode(session.last(&header)))
     }
 
     /// Has a message answered, over as many connections as that takes; the answer's header.
@@ -123,6 +113,12 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Tells of a call whose request and answer had so many bytes.
+#[inline]
+pub(super) fn told(watch: Watch, method: &MethodInfo, sent: usize, answer: Result<u32, &CallError>) {
+    watch.called(method.name, method.method.code(), sent, answer.map_err(|error| error as &dyn Display));
 }
 
 /// Sends a message and receives its answer, once.

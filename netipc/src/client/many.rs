@@ -8,14 +8,15 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 use core::ops::Range;
 
+use super::call::told;
 use super::method::TypedMethod;
 use super::requests::{Requests, Room, Unfit};
-use super::state::Event;
 use super::{CallError, Client};
 use crate::buf::Writer;
 use crate::codec::{DecodeError, EncodeError, WireMessage};
 use crate::service::MethodInfo;
 use crate::session::ClientSession;
+use crate::trace::Watch;
 use crate::wire::{Batch, Header};
 
 impl Client {
@@ -42,16 +43,7 @@ impl Client {
         let Some(header) = asked? else { return Ok(Replies::over(Source::None)) };
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
-        match Replies::prove(&header, session.last(&header)) {
-            Ok(replies) => {
-                life.answered += 1;
-                Ok(replies)
-            }
-            Err(error) => {
-                life.on(Event::Breached);
-                Err(life.fail(CallError::Answer(error)))
-            }
-        }
+        life.answer(Replies::prove(&header, session.last(&header)))
     }
 
     /// The header of the answer to `requests`; none where there are none.
@@ -67,7 +59,10 @@ impl Client {
                 self.growth.grow_request(terms.request_payload, requests.len() as u64);
             }
         }
-        self.exchange(method, requests).map(Some)
+        let watch = Watch::of_client();
+        let exchanged = self.exchange(method, requests);
+        told(watch, method, requests.len(), exchanged.as_ref().map(Header::payload_len));
+        exchanged.map(Some)
     }
 }
 

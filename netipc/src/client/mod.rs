@@ -34,6 +34,7 @@ use requests::Requests;
 use state::Event;
 pub use state::State;
 
+use crate::codec::DecodeError;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::service::Service;
 use crate::session::{Abort, ClientConfig, ClientSession, Deadline, Error, Nearby, SessionStatus};
@@ -169,6 +170,21 @@ impl Life {
     fn fail(&mut self, error: CallError) -> CallError {
         self.failed += 1;
         self.note(error)
+    }
+
+    /// An answer has come: a good one, or one that ends the connection.
+    #[inline]
+    fn answer<T>(&mut self, decoded: Result<T, DecodeError>) -> Result<T, CallError> {
+        match decoded {
+            Ok(answer) => {
+                self.answered += 1;
+                Ok(answer)
+            }
+            Err(error) => {
+                self.on(Event::Breached);
+                Err(self.fail(CallError::Answer(error)))
+            }
+        }
     }
 
     fn note(&mut self, error: CallError) -> CallError {

@@ -9,6 +9,7 @@ use super::CallError;
 use super::trouble::{Again, Tries};
 use crate::service::MethodInfo;
 use crate::session::{Deadline, Limit, LimitExceeded};
+use crate::trace::Watch;
 
 /// Calls that may be waiting at a time.
 const MOST_CALLS: usize = 4096;
@@ -45,6 +46,8 @@ pub(super) struct Slot {
     phase: Phase,
     request: Kept,
     answer: Kept,
+    /// How long it takes, until that is told.
+    watch: Option<Watch>,
 }
 
 /// Bytes that are kept, in memory that is used again.
@@ -177,7 +180,7 @@ impl Pending {
 
     fn add(&mut self, method: &'static MethodInfo, deadline: Deadline) -> usize {
         let (tries, phase, request, answer) = (Tries::default(), Phase::Free, Kept::default(), Kept::default());
-        self.slots.push(Slot { serial: 0, method, deadline, tries, phase, request, answer });
+        self.slots.push(Slot { serial: 0, method, deadline, tries, phase, request, answer, watch: None });
         self.ids.push(0);
         self.slots.len() - 1
     }
@@ -191,6 +194,20 @@ impl Pending {
     pub(super) fn find(&self, key: Key) -> Option<usize> {
         let slot = self.slots.get(key.index).filter(|_| key.client == self.client)?;
         (slot.serial == key.serial && !matches!(slot.phase, Phase::Free)).then_some(key.index)
+    }
+
+    /// How long the call takes.
+    pub(super) fn watch(&mut self, index: usize, watch: Watch) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.watch = Some(watch);
+        }
+    }
+
+    /// The same, and the length of its request; once.
+    pub(super) fn unwatch(&mut self, key: Key) -> Option<(Watch, usize)> {
+        let index = self.find(key)?;
+        let slot = self.slots.get_mut(index)?;
+        slot.watch.take().map(|watch| (watch, slot.request.len))
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Slot> {

@@ -16,6 +16,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
+use super::call::told;
 use super::method::TypedMethod;
 use super::pending::{Key, Phase};
 use super::requests::encode;
@@ -24,7 +25,9 @@ use super::trouble::{self, Again, Shape, Trouble, judge, recover};
 use super::{CallError, Client, State};
 use crate::buf::Writer;
 use crate::codec::{EncodeError, WireMessage};
+use crate::service::MethodInfo;
 use crate::session::{BuildError, Deadline, Error, Limit, LimitExceeded};
+use crate::trace::Watch;
 use crate::wire::Header;
 
 /// Several calls under way at once: what the pipeline of a stub is made of.
@@ -90,6 +93,27 @@ impl Pipeline<'_> {
         &mut self,
         fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<Ticket<M>, CallError> {
+        let watch = Watch::of_client();
+        match self.begin(M::INFO, fill) {
+            Ok(index) => {
+                let pending = &mut self.client.pending;
+                pending.watch(index, watch);
+                Ok(Ticket { key: pending.key(index), method: PhantomData })
+            }
+            Err(error) => {
+                told(watch, M::INFO, 0, Err(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request, if that can be done by now; the place of its call.
+    #[inline]
+    fn begin(
+        &mut self,
+        method: &'static MethodInfo,
+        fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) -> Result<usize, CallError> {
         let deadline = self.client.deadline();
         self.notice();
         let Client { session, life, growth, pending, .. } = &mut *self.client;
@@ -97,7 +121,7 @@ impl Pipeline<'_> {
             return Err(life.fail(CallError::NotReady(life.state)));
         }
         let (most, _) = growth.most_of_a_request(session.as_ref().map(|session| session.terms()));
-        let opened = pending.open(M::INFO, deadline, |buffer| {
+        let opened = pending.open(method, deadline, |buffer| {
             let encoded = encode(buffer, 0, usize::try_from(most).unwrap_or(usize::MAX), fill);
             encoded.map_err(|error| Unfit(CallError::Request(error)))?.map_err(|needed| {
                 let (asked, allowed) = (needed as u64, most.into());
@@ -109,7 +133,7 @@ impl Pipeline<'_> {
         let Client { life, pending, .. } = &mut *self.client;
         let failed = pending.get(index).is_some_and(|slot| matches!(slot.phase(), Phase::Failed(_)));
         match flushed {
-            Ok(()) if !failed => Ok(Ticket { key: pending.key(index), method: PhantomData }),
+            Ok(()) if !failed => Ok(index),
             flushed => {
                 let error = match pending.close(index) {
                     Phase::Failed(error) => error,
@@ -126,22 +150,25 @@ impl Pipeline<'_> {
     /// See [`CallError`]: that of this call alone.
     #[inline]
     pub fn take<M: TypedMethod>(&mut self, ticket: Ticket<M>) -> Result<M::Value<'_>, CallError<M::Error>> {
-        let place = self.place_of(ticket.key).map_err(|error| self.client.life.fail(error).widen())?;
+        let watched = self.client.pending.unwatch(ticket.key);
+        let place = self.place_of(ticket.key);
         let Client { session, life, pending, .. } = &mut *self.client;
+        if let Some((watch, sent)) = watched {
+            let len = |place: &Place| match place {
+                Place::Last(header) => header.payload_len(),
+                Place::Kept(index) => u32::try_from(pending.answer(*index).len()).unwrap_or(u32::MAX),
+            };
+            told(watch, M::INFO, sent, place.as_ref().map(len));
+        }
+        let place = place.map_err(|error| life.fail(error).widen())?;
         let payload = match (place, session) {
             (Place::Kept(index), _) => pending.answer(index),
             (Place::Last(header), Some(session)) => session.last(&header),
             (Place::Last(_), None) => return Err(life.fail(CallError::NotReady(life.state)).widen()),
         };
-        match M::Reply::decode(payload) {
-            Ok(view) => {
-                life.answered += 1;
-                M::value(M::item(view))
-            }
-            Err(error) => {
-                life.on(Event::Breached);
-                Err(life.fail(CallError::Answer(error)).widen())
-            }
+        match life.answer(M::Reply::decode(payload)) {
+            Ok(view) => M::value(M::item(view)),
+            Err(error) => Err(error.widen()),
         }
     }
 
