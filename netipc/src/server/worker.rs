@@ -19,6 +19,8 @@ const LONG_STAY: Duration = Duration::from_millis(10);
 /// Requests of one session that are served while others may wait. Whoever asks one by one may have its next request here as
 /// soon as it has its answer, where the kernel happens to let it run at once; by luck it would get so many times what others do.
 const AT_A_TIME: u32 = 2;
+/// Requests over shared memory that are served between two looks at the clock.
+const UNTIMED: u32 = 64;
 /// Requests that are answered of a session that is about to end. More than a socket holds: a client that goes on sending
 /// is no reason to go on.
 const LAST_ONES: u32 = 1024;
@@ -63,10 +65,11 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
         match seat.serve(floor, patience) {
             Served::Request => {
                 answered = answered.saturating_add(1);
-                // Shared memory needs no clock while there are requests. A socket is told the time that is left, and best
-                // always the same.
+                // Shared memory needs no clock while there are requests, if only it does not sleep until soon: to set the
+                // processor's timer to a new moment takes longer than a call. A socket is told the time that is left, and
+                // best always the same.
                 is_stale = seat.is_lodged();
-                until = until.filter(|_| is_stale);
+                until = until.filter(|_| is_stale && answered % UNTIMED != 0);
             }
             Served::Nothing if until.is_some() && (is_stale || floor.looks_always_for(&seat)) => {
                 (until, is_stale) = (None, false);
