@@ -122,7 +122,7 @@ fn await_reader(floor: &Floor, seat: Option<Seat>) {
 }
 
 fn stay(floor: &Floor, seat: &Seat) -> Duration {
-    if seat.is_lodged() && floor.has_workers_for_all() { LONG_STAY } else { STAY }
+    if floor.has_workers_for_all() { LONG_STAY } else { STAY }
 }
 
 fn finish(floor: &Floor, mut seat: Seat) {
