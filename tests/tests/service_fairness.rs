@@ -17,8 +17,9 @@ use netipc_tests::processes::{Child, RunDir, hear, limit_descriptors, role, say}
 const WORKERS: usize = 2;
 const IDLE: usize = 1000;
 const BUSY: usize = 16;
-/// Calls of all busy clients together that make a period.
-const PERIOD: u64 = 200_000;
+/// Calls of all busy clients together that make a period: some seconds, since the kernel may let one client and one worker
+/// have a processor to themselves for a tenth of one.
+const PERIOD: u64 = 600_000;
 
 /// Answers.
 #[netipc::service(name = "counter")]
@@ -107,9 +108,7 @@ fn a_thousand_idle_sessions_are_kept_and_busy_ones_have_their_share_of_two_worke
             each(with_idle.0.descriptors as u64, before.0.descriptors as u64),
         );
         assert_eq!(shares.iter().sum::<u64>(), PERIOD);
-        // Over shared memory, who asks again at once passes by those that a waiter has to wake: up to six times as often.
-        let times = if role == "sockets" { 3 } else { 20 };
-        assert!(shares[BUSY - 1] < times * shares[0], "{shares:?}");
+        assert!(shares[BUSY - 1] < 3 * shares[0], "{shares:?}");
     });
 }
 

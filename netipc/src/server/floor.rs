@@ -27,6 +27,8 @@ pub(super) const STOP: Event = 0;
 pub(super) const HELP: Event = Event::MAX;
 /// Somebody has joined the line.
 const LINE: Event = Event::MAX - 1;
+/// Turns between two looks at who has come, while others stand in line.
+const UNWATCHED: usize = 16;
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -116,6 +118,8 @@ pub(super) struct Floor {
     sleepers: Mutex<HashMap<u64, (Arc<Sleeper>, Abort)>>,
     /// Threads that wait for clients which don't read.
     blocked: Mutex<Vec<JoinHandle<()>>>,
+    /// Turns of all sessions so far.
+    turns: AtomicUsize,
     /// Sessions that workers serve.
     shared: AtomicUsize,
     /// All sessions.
@@ -148,7 +152,7 @@ impl Floor {
         crew.watch(&queue, HELP)?;
         queue.add_edge(&line, LINE)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
-        let (shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (turns, shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         Ok(Self {
             dispatch,
             response_timeout,
@@ -164,6 +168,7 @@ impl Floor {
             idle,
             sleepers,
             blocked: Mutex::default(),
+            turns,
             shared,
             living,
             abort,
@@ -196,9 +201,12 @@ impl Floor {
     /// A session has nothing to do, or has had its turn.
     pub(super) fn put_back(&self, mut seat: Seat) {
         let Some(lodging) = seat.take_lodging() else {
+            seat.begin_stint(self);
             return self.lay_down(seat, |queue, seat, event| queue.rearm(seat, event));
         };
-        match lodging.lay_down(seat) {
+        // A waiter finds those who sleep later than a worker finds whoever has not: it looks for them before this one then.
+        let gives_way = seat.has_had_its_share(self);
+        match lodging.lay_down(seat, gives_way) {
             Rest::Begun => {}
             Rest::Useless(seat) => self.line.join(seat),
             Rest::Over(seat, error) => {
@@ -224,38 +232,57 @@ impl Floor {
         self.close(seat);
     }
 
-    /// Waits until a worker has something to do.
-    pub(super) fn turn(&self) -> Turn {
+    /// Waits until a worker has something to do, which counts its turns in `turns`.
+    pub(super) fn turn(&self, turns: &mut usize) -> Turn {
         let rests = self.line.begin_rest();
-        let event = if rests {
-            let event = self.crew.rest(|timeout| self.queue.wait(timeout));
+        let told = if rests {
+            let told = self.crew.rest(|timeout| self.queue.wait_for_some(timeout));
             self.line.end_rest();
-            event
+            Some(told)
         } else {
             // Who comes over a socket stands in the same line as the others, if there is one.
-            self.queue.wait(Some(Duration::ZERO))
+            (*turns % UNWATCHED == 0).then(|| self.queue.wait_for_some(Some(Duration::ZERO)))
         };
-        match event {
+        *turns = turns.wrapping_add(1);
+        let (mut mine, mut is_called) = (None, false);
+        if let Some(told) = told {
             // It fails for a queue that is none.
-            Ok(Some(STOP)) | Err(_) => return Turn::Stop,
-            // Somebody has joined the line, nobody has come, a batch is on offer, or a signal came.
-            Ok(Some(LINE | HELP) | None) => {}
-            Ok(Some(event)) => match self.take(event) {
-                Some(seat) if rests => return Turn::Serve(seat),
-                Some(seat) => self.line.join(seat),
-                None => {}
-            },
-        }
-        match self.line.next() {
-            Some(seat) => {
-                if matches!(event, Ok(Some(HELP))) {
-                    // It was this worker that was called, and it has no time.
-                    self.crew.wake();
+            let Ok(told) = told else { return Turn::Stop };
+            let mut is_to_stop = false;
+            for event in told {
+                match event {
+                    STOP => is_to_stop = true,
+                    // Somebody has joined the line.
+                    LINE => {}
+                    HELP => is_called = true,
+                    event => match self.take(event) {
+                        Some(seat) if rests && mine.is_none() => mine = Some(seat),
+                        Some(seat) => self.line.join(seat),
+                        None => {}
+                    },
                 }
-                Turn::Serve(seat)
             }
-            None => Turn::Help,
+            if is_to_stop {
+                if let Some(seat) = mine {
+                    self.line.join(seat);
+                }
+                return Turn::Stop;
+            }
         }
+        let Some(mut seat) = mine.or_else(|| self.line.next()) else { return Turn::Help };
+        if is_called {
+            // It was this worker that was called, and it has no time.
+            self.crew.wake();
+        }
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        seat.begin_turn();
+        Turn::Serve(seat)
+    }
+
+    /// Turns of all sessions so far.
+    pub(super) fn turns(&self) -> usize {
+        // Relaxed: it is a matter of fairness alone.
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The idle session that there was an event of.

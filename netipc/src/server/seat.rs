@@ -22,6 +22,9 @@ use crate::session::{
 use crate::trace::{self, Watch};
 use crate::wire::{Batch, Status};
 
+/// Requests of one session that are served in a row while others have something to do too.
+const SHARE: u32 = 64;
+
 /// A session, and what is told of it.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -31,8 +34,18 @@ pub(super) struct Seat {
     pending: Option<OwnedMessage>,
     /// Where it lies down when it has nothing to do, if that is with a waiter.
     lodging: Option<Lodging>,
+    stint: Stint,
     /// Tells of the end.
     _traced: trace::Session,
+}
+
+/// What a session had of the workers since it had nothing to do.
+#[derive(Debug, Default)]
+struct Stint {
+    requests: u32,
+    turns: usize,
+    /// Turns of all sessions before that.
+    before: usize,
 }
 
 /// Whose session it is.
@@ -108,7 +121,7 @@ impl Seat {
         let (peer, lifeline) = (session.peer(), session.lifeline());
         let traced = trace::Session::begin(session_id, peer.pid, session.status().profile.bits());
         let who = Who { session_id, peer, lifeline };
-        Self { session, who, pending: None, lodging: None, _traced: traced }
+        Self { session, who, pending: None, lodging: None, stint: Stint::default(), _traced: traced }
     }
 
     /// Gives it a place with a waiter, or back to it.
@@ -123,6 +136,22 @@ impl Seat {
 
     pub(super) const fn is_lodged(&self) -> bool {
         self.lodging.is_some()
+    }
+
+    /// It has had nothing to do, or gives way to all others.
+    pub(super) fn begin_stint(&mut self, floor: &Floor) {
+        self.stint = Stint { requests: 0, turns: 0, before: floor.turns() };
+    }
+
+    /// A worker has it.
+    pub(super) const fn begin_turn(&mut self) {
+        self.stint.turns = self.stint.turns.wrapping_add(1);
+    }
+
+    /// Whether it has had so much that others, who have something to do too, should come first.
+    pub(super) fn has_had_its_share(&self, floor: &Floor) -> bool {
+        let Stint { requests, turns, before } = self.stint;
+        requests >= SHARE && floor.turns().wrapping_sub(before) > turns
     }
 
     pub(super) const fn id(&self) -> u64 {
@@ -140,6 +169,14 @@ impl Seat {
 
     /// Receives a request and answers it, unless the client has to read something first.
     pub(super) fn serve(&mut self, floor: &Floor, patience: Patience) -> Served {
+        let served = self.serve_one(floor, patience);
+        if served == Served::Request {
+            self.stint.requests = self.stint.requests.saturating_add(1);
+        }
+        served
+    }
+
+    fn serve_one(&mut self, floor: &Floor, patience: Patience) -> Served {
         // What is left of an answer goes out before anything else.
         match self.session.halves().1.try_flush() {
             Ok(true) => {}

@@ -119,15 +119,18 @@ impl Guest {
     fn wake(self, berth: Berth, floor: &Floor) {
         let Self { mut seat, place } = self;
         seat.lodge(Lodging { berth, place });
+        seat.begin_stint(floor);
         floor.line.join(seat);
     }
 }
 
 impl Lodging {
-    /// Lays `seat` down, whose lodging this is and which has just found nothing to do.
-    pub(super) fn lay_down(mut self, mut seat: Seat) -> Rest {
+    /// Lays `seat` down, whose lodging this is and which has just found nothing to do, or had its turn. If it `gives_way`
+    /// it lies down in any case, and is woken with all who have something to do.
+    pub(super) fn lay_down(mut self, mut seat: Seat, gives_way: bool) -> Rest {
         match self.berth.lie_down() {
             Ok(true) => {}
+            Ok(false) if gives_way => {}
             Ok(false) => {
                 seat.lodge(self);
                 return Rest::Useless(seat);

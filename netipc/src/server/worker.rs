@@ -16,9 +16,9 @@ const STAY: Duration = Duration::from_millis(1);
 /// The same over shared memory where each session can have a worker to itself. To be woken from a waiter takes longer than
 /// from within the session, and a client that is kept from running for a while is no idle one yet.
 const LONG_STAY: Duration = Duration::from_millis(10);
-/// Requests of one session that are served while others may wait. Whoever asks one by one may have its next request here as
-/// soon as it has its answer, where the kernel happens to let it run at once; by luck it would get so many times what others do.
-const AT_A_TIME: u32 = 2;
+/// Requests of a session over shared memory that are served while others may wait. To look for the next one costs nothing
+/// there, and to lie down and be woken for it the more. Over a socket it costs a call to the kernel, which tells of it as soon.
+const AT_A_TIME: u32 = 8;
 /// Requests over shared memory that are served between two looks at the clock.
 const UNTIMED: u32 = 64;
 /// Requests that are answered of a session that is about to end. More than a socket holds: a client that goes on sending
@@ -27,8 +27,9 @@ const LAST_ONES: u32 = 1024;
 
 /// Serves whatever session has something to do, until all is to stop.
 pub(super) fn work(floor: &Arc<Floor>) {
+    let mut turns = 0;
     loop {
-        match floor.turn() {
+        match floor.turn(&mut turns) {
             Turn::Serve(seat) => attend(floor, seat),
             Turn::Help => help(floor),
             Turn::Stop => {
@@ -54,11 +55,11 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
     while !floor.is_stopping() {
         let stays = floor.has_worker_to_spare();
         // What is left of an answer is looked after first.
-        if !stays && answered >= AT_A_TIME && !seat.is_unsent() {
+        if has_had_its_turn(floor, &seat, answered, stays) && !seat.is_unsent() {
             return floor.put_back(seat);
         }
         let patience = if stays && answered > 0 {
-            Patience::Until(*until.get_or_insert_with(|| Deadline::after(stay(floor, &seat))))
+            Patience::Until(*until.get_or_insert_with(|| Deadline::after(stay(floor))))
         } else {
             Patience::Now
         };
@@ -85,6 +86,15 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
         }
     }
     finish(floor, seat);
+}
+
+/// Whether somebody else comes first now, if anybody does.
+fn has_had_its_turn(floor: &Floor, seat: &Seat, answered: u32, stays: bool) -> bool {
+    if stays {
+        // A worker that has nothing to do says little of those whom a waiter has to wake first.
+        return answered % UNTIMED == 0 && !floor.has_workers_for_all() && seat.has_had_its_share(floor);
+    }
+    answered >= if seat.is_lodged() { AT_A_TIME } else { 1 }
 }
 
 /// Has a thread wait for a client that does not read, so that no worker has to.
@@ -121,7 +131,7 @@ fn await_reader(floor: &Floor, seat: Option<Seat>) {
     }
 }
 
-fn stay(floor: &Floor, seat: &Seat) -> Duration {
+fn stay(floor: &Floor) -> Duration {
     if floor.has_workers_for_all() { LONG_STAY } else { STAY }
 }
 

@@ -15,6 +15,9 @@ use super::{During, SystemError};
 /// Something that became readable, by the number it was added with.
 pub(crate) type Event = u64;
 
+/// Events that are told of at once, at most.
+const AT_ONCE: usize = 16;
+
 /// Something to read, told once.
 const ONCE: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ONESHOT);
 
@@ -69,20 +72,32 @@ impl EventQueue {
     /// One that is ready, each in turn; `None` where the time ran out, part of it did, or a signal came. Without a
     /// timeout it waits for ever.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<Option<Event>, SystemError> {
+        self.told::<1>(timeout).map(|mut told| told.next())
+    }
+
+    /// The same, and others that are ready at that moment.
+    pub(crate) fn wait_for_some(&self, timeout: Option<Duration>) -> Result<impl Iterator<Item = Event>, SystemError> {
+        self.told::<AT_ONCE>(timeout)
+    }
+
+    fn told<const MOST: usize>(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<impl Iterator<Item = Event> + use<MOST>, SystemError> {
         // What epoll_wait(2) can be told: the call that takes more is not in every kernel.
         const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
+        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; MOST];
         let timeout = timeout.map(|timeout| timeout.min(LONGEST)).and_then(timespec);
-        match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
-            Ok(0) | Err(Errno::INTR) => Ok(None),
-            Ok(_) => {
-                let [event] = events;
-                // The fields are packed.
-                let data = event.data;
-                Ok(Some(data.u64()))
-            }
-            Err(errno) => Err(SystemError::new("epoll_wait", errno)),
-        }
+        let ready = match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
+            Ok(ready) => ready,
+            Err(Errno::INTR) => 0,
+            Err(errno) => return Err(SystemError::new("epoll_wait", errno)),
+        };
+        Ok(events.into_iter().take(ready).map(|event| {
+            // The fields are packed.
+            let data = event.data;
+            data.u64()
+        }))
     }
 }
 
@@ -142,7 +157,7 @@ impl Timer {
 mod tests {
     use core::time::Duration;
 
-    use super::{EventQueue, Signal, Timer};
+    use super::{AT_ONCE, EventQueue, Signal, Timer};
 
     fn ready(queue: &EventQueue) -> Option<u64> {
         queue.wait(Some(Duration::ZERO)).unwrap()
@@ -162,6 +177,23 @@ mod tests {
         signal.raise();
         queue.remove(&signal).unwrap();
         assert_eq!(ready(&queue), None);
+    }
+
+    #[test]
+    fn all_that_is_ready_is_told_of_at_once_up_to_a_number_and_each_in_turn() {
+        let queue = EventQueue::new().unwrap();
+        let told = || queue.wait_for_some(Some(Duration::ZERO)).unwrap().collect::<Vec<_>>();
+        assert_eq!(told(), []);
+        let signals: Vec<_> = (0..AT_ONCE + 3).map(|_| Signal::new().unwrap()).collect();
+        for (event, signal) in (0..).zip(&signals) {
+            queue.add_once(signal, event).unwrap();
+            signal.raise();
+        }
+        let (first, second) = (told(), told());
+        assert_eq!((first.len(), second.len(), told().len()), (AT_ONCE, 3, 0));
+        let mut all = [first, second].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..signals.len() as u64));
     }
 
     #[test]

@@ -138,8 +138,8 @@ impl<T, D: Dormant<W>, W: Pillow> Ward<T, D, W> {
         Self { bell, door: Mutex::new(Door { arriving: Vec::new(), is_closed: false }) }
     }
 
-    /// Takes in somebody who has [lain down](Dormant::lie_down), and gives back whom it can't: it is closed. There must
-    /// not be more than [`PLACES`] at a time.
+    /// Takes in somebody who has [lain down](Dormant::lie_down), or tried to in vain and is woken with the others then,
+    /// and gives back whom it can't: it is closed. There must not be more than [`PLACES`] at a time.
     pub(crate) fn admit(&self, guest: T, berth: D) -> Option<(T, D)> {
         {
             let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
