@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use netipc::buf::Writer;
@@ -83,7 +83,7 @@ impl BenchClient {
 #[derive(Default)]
 struct Bench {
     /// Another way in, for handlers that are clients.
-    itself: Arc<OnceLock<InProcess<BenchClient>>>,
+    itself: Arc<Mutex<Option<InProcess<BenchClient>>>>,
     abort: Arc<Mutex<Option<Abort>>>,
     calls: Mutex<u32>,
 }
@@ -113,7 +113,8 @@ impl Dispatch for Bench {
                 bytes(&calls.to_ne_bytes(), reply)?;
             }
             7 => {
-                let mut client = self.itself.get().expect("set").client();
+                let itself = self.itself.lock().unwrap().clone();
+                let mut client = itself.expect("set").client();
                 let depth = Bytes::decode(request)?.bytes();
                 let answer = match depth.split_first() {
                     Some((_, rest)) => client.bytes(&NESTED, rest),
@@ -415,11 +416,11 @@ fn a_handler_may_call_its_own_service_as_deep_as_it_likes() {
     let bench = Bench::default();
     let itself = Arc::clone(&bench.itself);
     let server = InProcess::new(Server::with_stub(bench));
-    assert!(itself.set(server.clone()).is_ok());
+    *itself.lock().unwrap() = Some(server.clone());
     let mut client = server.client();
     assert_eq!(client.bytes(&NESTED, &[0; 8]).unwrap(), b"bottom");
     // It keeps itself alive otherwise.
-    drop((client, server, Arc::try_unwrap(itself).map(OnceLock::into_inner)));
+    assert!(itself.lock().unwrap().take().is_some());
 }
 
 #[test]

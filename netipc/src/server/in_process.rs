@@ -77,7 +77,8 @@ impl<S> fmt::Debug for InProcess<S> {
 }
 
 impl<S: Stub> InProcess<S> {
-    /// Has `server` serve clients of this process for as long as this, a clone of it or a client of it lives.
+    /// Has `server` serve clients of this process for as long as this, a clone of it or a client of it lives. A handler
+    /// that keeps one of these keeps itself alive, until it lets go.
     #[must_use]
     pub fn new(server: Server<S>) -> Self {
         let (config, floor) = server.set_up();
