@@ -272,11 +272,6 @@ impl RequestSender {
         Bounds { limit: Limit::RequestPayload, bytes: self.terms().request_payload }
     }
 
-    /// Who puts answers by while there is no room: only while a server may have some to send does it matter.
-    fn absorbing<'r>(&self, receiver: Option<&'r mut Receiver>) -> Option<&'r mut Receiver> {
-        receiver.filter(|_| self.in_flight() > 0)
-    }
-
     fn payload_len(&self, len: u64) -> Result<u32, Error> {
         payload_len(len, Limit::RequestPayload, self.terms().request_payload)
     }
@@ -300,14 +295,14 @@ impl RequestSender {
         method: Method,
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
-        mut receiver: Option<&mut Receiver>,
+        receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, BuildError<E>> {
-        let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
-        let len = self.sender.build(bounds, || deadline, absorb, fill)?;
-        let sent = self.numbered(method, receiver, |sender, header, absorb| {
-            sender.send_draft(header.with_payload_len(len), || deadline, absorb)
+        let bounds = self.bounds();
+        let sent = self.numbered(method, receiver, |sender, header, mut absorb| {
+            let len = sender.build(bounds, || deadline, absorb.as_deref_mut(), fill)?;
+            Ok(sender.send_draft(header.with_payload_len(len), || deadline, absorb)?)
         });
-        Ok(sent.map(|((), ticket)| ticket)?)
+        sent.map(|((), ticket)| ticket)
     }
 
     fn send_items<T: AsRef<[u8]>>(
@@ -331,15 +326,15 @@ impl RequestSender {
         max_items: u32,
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
-        mut receiver: Option<&mut Receiver>,
+        receiver: Option<&mut Receiver>,
     ) -> Result<Ticket, BuildError<E>> {
         bounded_items(max_items, Limit::RequestItems, self.terms().request_items)?;
-        let (bounds, absorb) = (self.bounds(), self.absorbing(receiver.as_deref_mut()));
-        let (len, count) = self.sender.build_batch(bounds, max_items, || deadline, absorb, fill)?;
-        let sent = self.numbered(method, receiver, |sender, header, absorb| {
-            sender.send_draft(header.with_payload_len(len).with_batch(count), || deadline, absorb)
+        let bounds = self.bounds();
+        let sent = self.numbered(method, receiver, |sender, header, mut absorb| {
+            let (len, count) = sender.build_batch(bounds, max_items, || deadline, absorb.as_deref_mut(), fill)?;
+            Ok(sender.send_draft(header.with_payload_len(len).with_batch(count), || deadline, absorb)?)
         });
-        Ok(sent.map(|((), ticket)| ticket)?)
+        sent.map(|((), ticket)| ticket)
     }
 
     /// Begins to send under the next id, if there is room.
@@ -358,26 +353,42 @@ impl RequestSender {
         Ok(sent.then_some(ticket))
     }
 
-    /// Sends under the next id, which waits for its answer from then on; not if it was not sent.
-    fn numbered<R>(
+    /// Builds and sends under the next id, which waits for its answer from then on; not if it was not sent.
+    ///
+    /// The id is taken first: the answer may be there before the call that sends the request returns. Between building and
+    /// sending it would also cost the most, as it would for a server.
+    fn numbered<R, E: From<Error>>(
         &mut self,
         method: Method,
         receiver: Option<&mut Receiver>,
-        send: impl FnOnce(&mut Sender, Header, Option<&mut Receiver>) -> Result<R, Error>,
-    ) -> Result<(R, Ticket), Error> {
+        send: impl FnOnce(&mut Sender, Header, Option<&mut Receiver>) -> Result<R, E>,
+    ) -> Result<(R, Ticket), E> {
         self.sender.shared().check()?;
         let id = self.next_id;
-        // Before it is sent: the answer may be there before the call that sends the request returns.
-        let others_wait = self.sender.shared().in_flight().insert(id)?;
+        let others_wait = self.sender.shared().in_flight().insert(id).map_err(Error::from)?;
+        let mut numbered = Numbered { requests: self, id, is_sent: false };
         // Only while a server may have answers to send does it matter that somebody receives them.
         let absorb = receiver.filter(|_| others_wait);
-        let sent = send(&mut self.sender, Header::request(method, id, 0), absorb);
-        if sent.is_ok() {
-            self.next_id += 1;
-        } else {
-            self.sender.shared().in_flight().remove(id);
+        let sent = send(&mut numbered.requests.sender, Header::request(method, id, 0), absorb)?;
+        numbered.is_sent = true;
+        drop(numbered);
+        self.next_id += 1;
+        Ok((sent, Ticket::new(id, method)))
+    }
+}
+
+/// An id that is taken, and given back unless something was sent under it; also where code of the user's panics.
+struct Numbered<'s> {
+    requests: &'s mut RequestSender,
+    id: u64,
+    is_sent: bool,
+}
+
+impl Drop for Numbered<'_> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            self.requests.sender.shared().in_flight().remove(self.id);
         }
-        sent.map(|sent| (sent, Ticket::new(id, method)))
     }
 }
 

@@ -244,10 +244,11 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        self.awaits(ticket)?;
-        let len = self.sender.build(self.bounds(), || deadline, None, fill)?;
-        let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
+        let bounds = self.bounds();
+        self.answered(ticket, |sender| {
+            let len = sender.build(bounds, || deadline, None, fill)?;
+            Ok(sender.send_draft(header(ticket).with_payload_len(len), || deadline, None)?)
+        })
     }
 
     /// Whether the client has to read its last answer first, and says when it has.
@@ -263,8 +264,8 @@ impl ResponseSender {
         self.sender.unblock(deadline)
     }
 
-    /// As [`respond_with`](Self::respond_with) to a request that was just received and where there is room, without waiting;
-    /// whether all is sent. What is not is kept: see [`try_flush`](Self::try_flush) and [`unblock`](Self::unblock).
+    /// As [`respond_with`](Self::respond_with) where there is room, without waiting; whether all is sent. What is not is
+    /// kept: see [`try_flush`](Self::try_flush) and [`unblock`](Self::unblock).
     ///
     /// # Errors
     /// As [`respond_with`](Self::respond_with).
@@ -273,9 +274,11 @@ impl ResponseSender {
         ticket: Ticket,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
     ) -> Result<bool, BuildError<E>> {
-        let len = self.sender.build_now(self.bounds(), fill)?;
-        let header = header(ticket).with_payload_len(len);
-        Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
+        let bounds = self.bounds();
+        self.answered(ticket, |sender| {
+            let len = sender.build_now(bounds, fill)?;
+            Ok(sender.send_draft_now(header(ticket).with_payload_len(len))?)
+        })
     }
 
     /// The same for a batch, as [`respond_batch_with`](Self::respond_batch_with).
@@ -289,9 +292,11 @@ impl ResponseSender {
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<bool, BuildError<E>> {
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch_now(self.bounds(), max_items, fill)?;
-        let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft_now(header))?)
+        let bounds = self.bounds();
+        self.answered(ticket, |sender| {
+            let (len, count) = sender.build_batch_now(bounds, max_items, fill)?;
+            Ok(sender.send_draft_now(header(ticket).with_payload_len(len).with_batch(count))?)
+        })
     }
 
     /// As [`respond_status`](Self::respond_status) where there is room, without waiting; whether all is sent.
@@ -330,11 +335,12 @@ impl ResponseSender {
         deadline: Deadline,
         fill: impl FnOnce(&mut BatchBuilder<'_, '_>) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
-        self.awaits(ticket)?;
         bounded_items(max_items, Limit::ResponseItems, self.terms().response_items)?;
-        let (len, count) = self.sender.build_batch(self.bounds(), max_items, || deadline, None, fill)?;
-        let header = header(ticket).with_payload_len(len).with_batch(count);
-        Ok(self.answered(ticket, |sender| sender.send_draft(header, || deadline, None))?)
+        let bounds = self.bounds();
+        self.answered(ticket, |sender| {
+            let (len, count) = sender.build_batch(bounds, max_items, || deadline, None, fill)?;
+            Ok(sender.send_draft(header(ticket).with_payload_len(len).with_batch(count), || deadline, None)?)
+        })
     }
 
     /// Answers a request without waiting. False where there was no room for the beginning of the answer: it was not
@@ -390,16 +396,6 @@ impl ResponseSender {
         payload_len(len, Limit::ResponsePayload, self.terms().response_payload)
     }
 
-    /// Whether a request waits for its answer: one that does not need not be built.
-    fn awaits(&self, ticket: Ticket) -> Result<(), Error> {
-        self.sender.shared().check()?;
-        if self.sender.shared().in_flight().contains(ticket.id()) {
-            Ok(())
-        } else {
-            Err(Error::NotInFlight { id: ticket.id() })
-        }
-    }
-
     /// Begins to send the answer to a request, if there is room.
     fn try_answered(&mut self, ticket: Ticket, header: Header, payload: Bytes) -> Result<bool, Error> {
         let sent = self.answered(ticket, |sender| sender.try_send(header, payload))?;
@@ -409,24 +405,46 @@ impl ResponseSender {
         Ok(sent)
     }
 
-    /// Sends the answer to a request, which does not wait for one from then on; it does again if that was not sent.
-    fn answered<R>(&mut self, ticket: Ticket, send: impl FnOnce(&mut Sender) -> Result<R, Error>) -> Result<R, Error> {
+    /// Builds and sends the answer to a request, which does not wait for one from then on; it does again if nothing was sent.
+    ///
+    /// The id is given back first: a client may use it again as soon as it has the answer. And that is an atomic step, which
+    /// waits until what was written before has its line of the cache; between writing a message where its reader will look
+    /// for it and saying that it is there is no time to be lost.
+    fn answered<R, E: From<Error>>(
+        &mut self,
+        ticket: Ticket,
+        send: impl FnOnce(&mut Sender) -> Result<R, E>,
+    ) -> Result<R, E> {
         self.sender.shared().check()?;
-        // A client may use the id again as soon as it has the answer.
         if !self.sender.shared().in_flight().remove(ticket.id()) {
-            return Err(Error::NotInFlight { id: ticket.id() });
+            return Err(Error::NotInFlight { id: ticket.id() }.into());
         }
-        let sent = send(&mut self.sender);
-        if sent.is_err() {
-            self.wait_again(ticket);
-        }
-        sent
+        let mut answering = Answering { responses: self, ticket, is_sent: false };
+        let sent = send(&mut answering.responses.sender)?;
+        answering.is_sent = true;
+        Ok(sent)
     }
 
     fn wait_again(&self, ticket: Ticket) {
         // It was among those that wait, so there is room for it, unless the client has used its id again: then the
         // request that has it now waits for an answer just so.
         let _ = self.sender.shared().in_flight().insert(ticket.id());
+    }
+}
+
+/// A request that does not wait for its answer, and does again unless something was sent; also where code of the user's
+/// panics.
+struct Answering<'s> {
+    responses: &'s mut ResponseSender,
+    ticket: Ticket,
+    is_sent: bool,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            self.responses.wait_again(self.ticket);
+        }
     }
 }
 
