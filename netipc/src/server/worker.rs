@@ -19,7 +19,7 @@ const LONG_STAY: Duration = Duration::from_millis(10);
 /// Requests of a session over shared memory that are served while others may wait. To look for the next one costs nothing
 /// there, and to lie down and be woken for it the more. Over a socket it costs a call to the kernel, which tells of it as soon.
 const AT_A_TIME: u32 = 8;
-/// Requests over shared memory that are served between two looks at the clock.
+/// Requests that are served between two looks at the clock.
 const UNTIMED: u32 = 64;
 /// Requests that are answered of a session that is about to end. More than a socket holds: a client that goes on sending
 /// is no reason to go on.
@@ -66,11 +66,10 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
         match seat.serve(floor, patience) {
             Served::Request => {
                 answered = answered.saturating_add(1);
-                // Shared memory needs no clock while there are requests, if only it does not sleep until soon: to set the
-                // processor's timer to a new moment takes longer than a call. A socket is told the time that is left, and
-                // best always the same.
-                is_stale = seat.is_lodged();
-                until = until.filter(|_| is_stale && answered % UNTIMED != 0);
+                // While there are requests there is no need for the clock, if only no sleep is to end soon: to set the
+                // processor's timer to a new moment takes longer than a call.
+                is_stale = true;
+                until = until.filter(|_| answered % UNTIMED != 0);
             }
             Served::Nothing if until.is_some() && (is_stale || floor.looks_always_for(&seat)) => {
                 (until, is_stale) = (None, false);
