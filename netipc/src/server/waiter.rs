@@ -13,6 +13,9 @@ use crate::session::{Berth, Dormant, Error, PLACES, Ward};
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::SystemError;
 
+/// Words that a waiter watches without being slow.
+const CROWD: usize = 32;
+
 /// The waiters of a server.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Mutex<List>);
@@ -94,6 +97,22 @@ impl Waiters {
         }
     }
 
+    /// A ward with much more room than the one in which somebody has a place, which moves there.
+    fn roomier_than(&self, ward: &Arc<Ward<Guest>>) -> Option<Arc<Ward<Guest>>> {
+        let mut list = lock(&self.0);
+        let at = |list: &List, ward| list.waiters.iter().position(|waiter| Arc::ptr_eq(&waiter.ward, ward));
+        let taken = list.waiters.get(at(&list, ward)?)?.taken;
+        let roomy = list.waiters.iter_mut().min_by_key(|waiter| waiter.taken)?;
+        if taken <= CROWD || roomy.taken > taken / 2 {
+            return None;
+        }
+        roomy.taken += 1;
+        let roomy = Arc::clone(&roomy.ward);
+        let left = at(&list, ward)?;
+        list.waiters.get_mut(left)?.taken -= 1;
+        Some(roomy)
+    }
+
     /// A session does not need its place any more.
     fn give_back(&self, ward: &Arc<Ward<Guest>>) {
         let mut list = lock(&self.0);
@@ -112,6 +131,16 @@ impl Waiters {
 impl Drop for Place {
     fn drop(&mut self) {
         self.waiters.give_back(&self.ward);
+    }
+}
+
+impl Place {
+    /// Goes where fewer sleep, if that makes a difference: to go to sleep takes a waiter the longer, the more words it
+    /// watches, and those who have it get up all the time wait for that. So they come to be among themselves.
+    fn improve(&mut self) {
+        if let Some(ward) = self.waiters.roomier_than(&self.ward) {
+            self.ward = ward;
+        }
     }
 }
 
@@ -137,7 +166,8 @@ impl Lodging {
             }
             Err(error) => return Rest::Over(seat, error.into()),
         }
-        let Self { berth, place } = self;
+        let Self { berth, mut place } = self;
+        place.improve();
         let ward = Arc::clone(&place.ward);
         match ward.admit(Guest { seat, place }, berth) {
             None => Rest::Begun,
