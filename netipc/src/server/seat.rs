@@ -23,7 +23,7 @@ use crate::trace::{self, Watch};
 use crate::wire::{Batch, Status};
 
 /// Requests of one session that are served in a row while others have something to do too.
-const SHARE: u32 = 64;
+const SHARE: u32 = 16;
 
 /// A session, and what is told of it.
 #[derive(Debug)]

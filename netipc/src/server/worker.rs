@@ -91,7 +91,7 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
 fn has_had_its_turn(floor: &Floor, seat: &Seat, answered: u32, stays: bool) -> bool {
     if stays {
         // A worker that has nothing to do says little of those whom a waiter has to wake first.
-        return answered % UNTIMED == 0 && !floor.has_workers_for_all() && seat.has_had_its_share(floor);
+        return answered > 0 && !floor.has_workers_for_all() && seat.has_had_its_share(floor);
     }
     answered >= if seat.is_lodged() { AT_A_TIME } else { 1 }
 }
