@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 
 use netipc::Call;
 use netipc::buf::Writer;
@@ -86,6 +87,19 @@ fn ask_all(clients: &mut [ClientSession], words: &[u8]) {
     }
 }
 
+/// A server in a process of its own, a client over each transport, and then nothing more for the server.
+fn start_and_be_poor(test: &str, run_dir: &RunDir) -> (Child, Vec<ClientSession>) {
+    let endpoint = run_dir.endpoint(SERVICE.name);
+    let mut server = Child::start(test, "server", run_dir.path());
+    assert_eq!(server.hear(), "serving");
+    let mut clients: Vec<_> =
+        BOTH.iter().map(|&profiles| config(profiles).connect(&endpoint, NEVER).unwrap()).collect();
+    ask_all(&mut clients, b"well");
+    server.tell("be poor");
+    assert_eq!(server.hear(), "poor");
+    (server, clients)
+}
+
 /// A server that is told when to be short of descriptors.
 fn server_without_descriptors(run_dir: &Path) {
     let (running, lacking) = serve(run_dir);
@@ -120,14 +134,7 @@ fn a_server_without_descriptors_serves_whom_it_has_and_spins_for_nobody() {
     let run_dir = RunDir::new();
     let endpoint = run_dir.endpoint(SERVICE.name);
     let name = "a_server_without_descriptors_serves_whom_it_has_and_spins_for_nobody";
-    let mut server = Child::start(name, "server", run_dir.path());
-    assert_eq!(server.hear(), "serving");
-    let mut clients: Vec<_> =
-        BOTH.iter().map(|&profiles| config(profiles).connect(&endpoint, NEVER).unwrap()).collect();
-    ask_all(&mut clients, b"well");
-
-    server.tell("be poor");
-    assert_eq!(server.hear(), "poor");
+    let (mut server, mut clients) = start_and_be_poor(name, &run_dir);
     for profiles in BOTH {
         for _ in 0..10 {
             // At once, and not after a while.
@@ -197,13 +204,8 @@ fn a_server_without_threads_serves_whom_it_can_and_recovers() {
     }
     let run_dir = RunDir::new();
     let endpoint = run_dir.endpoint(SERVICE.name);
-    let mut server = Child::start("a_server_without_threads_serves_whom_it_can_and_recovers", "server", run_dir.path());
-    assert_eq!(server.hear(), "serving");
-    let mut clients: Vec<_> =
-        BOTH.iter().map(|&profiles| config(profiles).connect(&endpoint, NEVER).unwrap()).collect();
-    ask_all(&mut clients, b"well");
-    server.tell("be poor");
-    assert_eq!(server.hear(), "poor");
+    let name = "a_server_without_threads_serves_whom_it_can_and_recovers";
+    let (mut server, mut clients) = start_and_be_poor(name, &run_dir);
     // Sessions over sockets take none.
     clients.push(config(BOTH[0]).connect(&endpoint, NEVER).unwrap());
     for round in 0..5 {
@@ -235,6 +237,52 @@ fn a_server_without_threads_serves_whom_it_can_and_recovers() {
         clients.push(config(profiles).connect(&endpoint, NEVER).unwrap());
     }
     ask_all(&mut clients, b"rich");
+    server.tell("end");
+    server.finish();
+    assert!(run_dir.names().is_empty(), "{:?}", run_dir.names());
+}
+
+fn server_whose_worker_waits(run_dir: &Path) {
+    let (tell, told) = channel();
+    let server = Server::new(Echo).workers(1).profiles(BOTH[1]).max_response_payload(4096).wait(Wait::Block);
+    let server = server.on_report(move |report| tell.send(format!("{report:?}")).unwrap());
+    let running = server.bind(run_dir).unwrap().spawn().unwrap();
+    say("serving");
+    assert_eq!(hear(), "be poor");
+    take_stacks();
+    say("poor");
+    let report = told.recv_timeout(LONG).unwrap();
+    limit_memory(1 << 40);
+    assert!(report.starts_with("WorkerWaits") && report.contains("clone"), "{report}");
+    say("told");
+    assert_eq!(hear(), "end");
+    running.shutdown(LONG).unwrap();
+    assert_eq!(told.try_iter().count(), 0);
+}
+
+#[test]
+fn a_worker_that_has_to_wait_for_a_client_that_does_not_read_says_so() {
+    const NAME: &str = "a_worker_that_has_to_wait_for_a_client_that_does_not_read_says_so";
+    if let Some((_, run_dir)) = role() {
+        return server_whose_worker_waits(&run_dir);
+    }
+    let run_dir = RunDir::new();
+    let mut server = Child::start(NAME, "server", run_dir.path());
+    assert_eq!(server.hear(), "serving");
+    let endpoint = run_dir.endpoint(SERVICE.name);
+    let [slow, mut other] = [(); 2].map(|()| config(BOTH[1]).connect(&endpoint, NEVER).unwrap());
+    ask(&mut other, b"well");
+    server.tell("be poor");
+    assert_eq!(server.hear(), "poor");
+    let (mut requests, mut answers) = slow.split();
+    for word in [b"one", b"two"] {
+        requests.send(ECHO, word, NEVER).unwrap();
+    }
+    assert_eq!(server.hear(), "told");
+    for word in [b"one", b"two"] {
+        assert_eq!(answers.receive(NEVER).unwrap().payload(), word);
+    }
+    ask(&mut other, b"well again");
     server.tell("end");
     server.finish();
     assert!(run_dir.names().is_empty(), "{:?}", run_dir.names());

@@ -335,30 +335,8 @@ fn a_lost_call_is_sent_again_once_and_one_that_must_not_be_is_not() {
     }
 }
 
-#[test]
-fn a_server_that_was_restarted_meanwhile_is_found_even_by_what_must_not_run_twice() {
-    for method in [&ECHO, &ONCE] {
-        let (ended, go_on) = mpsc::channel();
-        served(
-            &ServerConfig::new(),
-            config(),
-            |listener| {
-                drop(accept(listener));
-                ended.send(()).unwrap();
-                assert!(echo(&mut accept(listener)));
-            },
-            |client| {
-                go_on.recv().unwrap();
-                assert_eq!(client.call(method, "x").unwrap(), "x");
-                let status = client.0.status();
-                assert_eq!((status.state, status.connections, status.repeated), (State::Ready, 2, 1));
-            },
-        );
-    }
-}
-
-#[test]
-fn refresh_finds_out_that_the_server_has_gone() {
+/// What a client does whose session has just been ended, by a server that answers one request of the next.
+fn after_a_restart(calls: impl FnOnce(&mut EchoClient)) {
     let (ended, go_on) = mpsc::channel();
     served(
         &ServerConfig::new(),
@@ -370,13 +348,31 @@ fn refresh_finds_out_that_the_server_has_gone() {
         },
         |client| {
             go_on.recv().unwrap();
-            // Nobody was asked yet.
-            assert!(client.0.ready());
-            let refresh = client.0.refresh().unwrap();
-            assert_eq!((refresh.before, refresh.after, refresh.reconnected), (State::Ready, State::Ready, true));
-            assert_eq!(client.call(&ONCE, "x").unwrap(), "x");
+            calls(client);
         },
     );
+}
+
+#[test]
+fn a_server_that_was_restarted_meanwhile_is_found_even_by_what_must_not_run_twice() {
+    for method in [&ECHO, &ONCE] {
+        after_a_restart(|client| {
+            assert_eq!(client.call(method, "x").unwrap(), "x");
+            let status = client.0.status();
+            assert_eq!((status.state, status.connections, status.repeated), (State::Ready, 2, 1));
+        });
+    }
+}
+
+#[test]
+fn refresh_finds_out_that_the_server_has_gone() {
+    after_a_restart(|client| {
+        // Nobody was asked yet.
+        assert!(client.0.ready());
+        let refresh = client.0.refresh().unwrap();
+        assert_eq!((refresh.before, refresh.after, refresh.reconnected), (State::Ready, State::Ready, true));
+        assert_eq!(client.call(&ONCE, "x").unwrap(), "x");
+    });
 }
 
 #[test]

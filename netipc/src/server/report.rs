@@ -31,6 +31,16 @@ pub enum Report {
     },
     /// A client could not be accepted for the time being. It is tried again.
     Accept(Error),
+    /// A client does not read, and there was no thread to wait for it: one worker does, and serves nobody else meanwhile, for
+    /// as long as [an answer may wait](super::Server::response_timeout).
+    WorkerWaits {
+        /// Whose session it is.
+        session_id: u64,
+        /// Who is at its other end.
+        peer: Peer,
+        /// Why there was none.
+        error: Error,
+    },
 }
 
 impl Report {
@@ -44,7 +54,7 @@ impl Report {
                 trace::client_broke_a_rule(*session_id, error);
             }
             // That it ended is told anyhow, and the call of a handler too.
-            Self::SessionEnded { .. } | Self::Failed { .. } | Self::Accept(_) => {}
+            Self::SessionEnded { .. } | Self::Failed { .. } | Self::Accept(_) | Self::WorkerWaits { .. } => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::batch::{help, see_off};
 use super::bound::start;
 use super::floor::{Floor, Sleeper, Turn};
+use super::report::Report;
 use super::seat::{Patience, Seat, Served};
 use crate::session::Deadline;
 use crate::sync::{Arc, Mutex, lock};
@@ -107,8 +108,12 @@ fn set_aside(floor: &Arc<Floor>, seat: Seat) {
     });
     match thread {
         Ok(thread) => floor.remember(thread),
-        Err(_) => {
+        Err(error) => {
             let seat = lock(&place).take();
+            if let Some(seat) = &seat {
+                let peer = seat.session().peer();
+                floor.tell(Report::WorkerWaits { session_id: seat.id(), peer, error: error.into() });
+            }
             await_reader(floor, seat);
         }
     }
