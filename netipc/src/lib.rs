@@ -66,6 +66,8 @@ extern crate self as netipc;
 
 pub mod buf;
 #[cfg(target_os = "linux")]
+pub mod cache;
+#[cfg(target_os = "linux")]
 pub mod client;
 pub mod codec;
 #[cfg(target_os = "linux")]
