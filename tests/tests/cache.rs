@@ -29,13 +29,10 @@ struct Host {
     items: u32,
 }
 
-impl Host {
-    fn new(generation: u64, items: u32) -> CgroupsSnapshotHost {
-        CgroupsSnapshotServer::new(Self { generation: AtomicU64::new(generation), items })
-    }
+/// A server of so many items, which begins with this generation.
+fn host(generation: u64, items: u32) -> Server<CgroupsSnapshotClient> {
+    CgroupsSnapshotServer::new(Host { generation: AtomicU64::new(generation), items })
 }
-
-type CgroupsSnapshotHost = Server<CgroupsSnapshotClient>;
 
 impl CgroupsSnapshot for Host {
     fn snapshot(&self, _: View<'_, SnapshotRequest>, mut reply: Reply<'_, Snapshot>) -> HandlerResult {
@@ -53,7 +50,7 @@ impl CgroupsSnapshot for Host {
 #[test]
 fn a_cache_finds_what_the_last_refresh_has_brought() {
     let run_dir = RunDir::new();
-    let server = Host::new(5, 100).bind(run_dir.path()).unwrap().spawn().unwrap();
+    let server = host(5, 100).bind(run_dir.path()).unwrap().spawn().unwrap();
     let cache = CgroupsSnapshotCache::new(run_dir.path());
     assert!(cache.read().get((7, b"cgroup-1-5")).is_none() && cache.read().generation().is_none());
     assert!(cache.read().is_empty() && cache.read().message().is_none() && cache.read().iter().next().is_none());
@@ -85,7 +82,7 @@ fn caches_and_what_is_read_of_them_can_go_anywhere() {
     fn all_of<S: Source>(cache: &Cache<S>, reading: &Reading<'_, S>) {
         goes_anywhere(&(cache, reading));
     }
-    let cache = CgroupsSnapshotCache::over(Host::new(1, 10).in_process());
+    let cache = CgroupsSnapshotCache::over(host(1, 10).in_process());
     cache.refresh().unwrap();
     let reading = cache.read();
     all_of(&cache, &reading);
@@ -151,7 +148,9 @@ fn whatever_goes_wrong_with_a_refresh_the_old_snapshot_stays() {
     for (failures, answer) in (1..).zip(bad) {
         let what = format!("{:?}", answer.as_ref().map(Vec::len));
         let is_amplified = failures == 1;
-        answer.map(|answer| tell.send(answer).unwrap());
+        if let Some(answer) = answer {
+            tell.send(answer).unwrap();
+        }
         let error = cache.refresh().unwrap_err();
         assert_eq!(matches!(error, RefreshError::Amplified(_)), is_amplified, "{what}: {error}");
         let status = cache.status();
@@ -196,7 +195,7 @@ fn status_tells_what_there_is_and_what_was() {
     let status = cache.status();
     assert_eq!((status.state, status.failures, status.age), (State::NotFound, 1, None));
     assert!(status.last_error.is_some());
-    let _server = Host::new(1, 3).bind(run_dir.path()).unwrap().spawn().unwrap();
+    let _server = host(1, 3).bind(run_dir.path()).unwrap().spawn().unwrap();
     cache.refresh().unwrap();
     let first = cache.status();
     assert_eq!((first.state, first.generation, first.items), (State::Ready, Some(1), 3));
@@ -265,7 +264,7 @@ fn large_snapshots_come_over_sockets_and_shared_memory() {
     use netipc::wire::Profiles;
     for profiles in [Profiles::BASELINE, Profiles::BASELINE.union(Profiles::SHM_HYBRID)] {
         let run_dir = RunDir::new();
-        let server = Host::new(1, 30_000).profiles(profiles).response_ceiling(16 << 20);
+        let server = host(1, 30_000).profiles(profiles).response_ceiling(16 << 20);
         let _server = server.bind(run_dir.path()).unwrap().spawn().unwrap();
         let config = CgroupsSnapshotClient::config().profiles(profiles).response_ceiling(16 << 20);
         let config = config.timeout(Duration::from_secs(60));
@@ -286,7 +285,7 @@ fn large_snapshots_come_over_sockets_and_shared_memory() {
 fn readers_see_whole_generations_only_while_100_000_refreshes_come_from_two_threads() {
     const REFRESHES: u64 = 100_000;
     const ITEMS: u32 = 4;
-    let cache = CgroupsSnapshotCache::over(Host::new(1, ITEMS).in_process());
+    let cache = CgroupsSnapshotCache::over(host(1, ITEMS).in_process());
     cache.refresh().unwrap();
     let (done, looked) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {

@@ -180,7 +180,14 @@ fn snapshot(word: Word, errors: &mut Diagnostics) -> Option<Snapshot> {
             None if word.key == "key" && word.list.is_some() => {
                 let fields = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(word.list.unwrap_or_default());
                 match fields {
-                    Ok(fields) if !fields.is_empty() => key.extend(fields),
+                    Ok(fields) if !fields.is_empty() => {
+                        for field in fields {
+                            if key.contains(&field) {
+                                errors.error(&field, format!("`{field}` is in the key already; leave it out"));
+                            }
+                            key.push(field);
+                        }
+                    }
                     _ => {
                         errors.error(&word.key, "write `key(hash, name)`, with the fields that items are looked up by");
                     }
