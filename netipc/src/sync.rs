@@ -51,8 +51,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Lines of this size are what processors hand to each other, as a rule.
-#[repr(align(64))]
+/// Processors hand lines of 64 bytes to each other, and some fetch them in pairs.
+#[repr(align(128))]
 #[derive(Debug)]
 struct Line(AtomicUsize);
 
