@@ -41,7 +41,7 @@ fn look(swap: &Swap<Pair>) -> u32 {
 
 #[test]
 fn model_a_reader_sees_whole_values_in_their_order() {
-    check(3, || {
+    check(4, || {
         let swap = Arc::new(Swap::new());
         let writer = spawn({
             let swap = Arc::clone(&swap);
@@ -57,7 +57,7 @@ fn model_a_reader_sees_whole_values_in_their_order() {
 #[test]
 fn model_a_slot_is_written_again_only_when_its_reader_has_gone() {
     // Each replacement takes the first slot that is free, so the first is written again and again.
-    check(2, || {
+    check(3, || {
         let swap = Arc::new(Swap::new());
         put(&swap, 1);
         let reader = spawn({
@@ -71,7 +71,7 @@ fn model_a_slot_is_written_again_only_when_its_reader_has_gone() {
 
 #[test]
 fn model_two_readers_and_a_writer() {
-    check(2, || {
+    check(3, || {
         let swap = Arc::new(Swap::new());
         let readers = [0; 2].map(|_| {
             let swap = Arc::clone(&swap);
@@ -84,7 +84,7 @@ fn model_two_readers_and_a_writer() {
 
 #[test]
 fn model_two_writers_and_a_reader() {
-    check(2, || {
+    check(3, || {
         let swap = Arc::new(Swap::new());
         let writer = spawn({
             let swap = Arc::clone(&swap);
@@ -103,7 +103,7 @@ fn model_two_writers_and_a_reader() {
 
 #[test]
 fn model_more_slots_are_made_while_somebody_reads() {
-    check(2, || {
+    check(3, || {
         let swap = Arc::new(Swap::new());
         let mut pins = Vec::new();
         for value in (1..).take(AT_A_TIME - 1) {
