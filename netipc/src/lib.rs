@@ -37,7 +37,8 @@
 //! ```
 //!
 //! On Linux, a trait is declared once, as a service, and `#[netipc::service]` makes its client and its server; the guide
-//! shows what a method may take and give.
+//! shows what a method may take and give. Of a method that answers with a list of everything, `cache` keeps the last
+//! answer, to be looked up by key.
 //!
 //! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
 //! guide shows every attribute.
@@ -65,6 +66,8 @@
 extern crate self as netipc;
 
 pub mod buf;
+#[cfg(target_os = "linux")]
+pub mod cache;
 #[cfg(target_os = "linux")]
 pub mod client;
 pub mod codec;

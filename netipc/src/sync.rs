@@ -19,11 +19,93 @@ pub(crate) use std::sync::{Barrier, mpsc::channel};
 pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::Ordering;
 #[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+#[cfg(loom)]
 pub(crate) use loom::hint::spin_loop;
 #[cfg(loom)]
 pub(crate) use loom::sync::Mutex as ModelledMutex;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+/// Memory that is written behind shared references, by who may; a model's own tells on who may not.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// Hands out a pointer to look at the value by.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, look: impl FnOnce(*const T) -> R) -> R {
+        look(self.0.get())
+    }
+
+    /// Hands out a pointer to change the value by.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
+        change(self.0.get())
+    }
+}
+
+/// Processors hand lines of 64 bytes to each other, and some fetch them in pairs.
+#[repr(align(128))]
+#[derive(Debug)]
+struct Line(AtomicUsize);
+
+/// One count in parts, so that threads which change it at once don't slow each other down.
+#[derive(Debug)]
+pub(crate) struct Shards([Line; SHARDS]);
+
+#[cfg(not(loom))]
+const SHARDS: usize = 8;
+#[cfg(loom)]
+const SHARDS: usize = 1;
+
+/// The part that a thread changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shard(usize);
+
+impl Shard {
+    /// Threads take the parts in turn.
+    #[inline]
+    pub(crate) fn of_this_thread() -> Self {
+        // The machine's: which part a thread has is nothing that a model looks at.
+        use core::sync::atomic::AtomicUsize as Count;
+        static NEXT: Count = Count::new(1);
+        thread_local! {
+            static MINE: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+        }
+        let mine = MINE.try_with(|mine| {
+            if mine.get() == 0 {
+                // Relaxed: any number will do.
+                mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS + 1);
+            }
+            mine.get() - 1
+        });
+        // A thread that ends has none any more.
+        Self(mine.unwrap_or_default())
+    }
+}
+
+impl Shards {
+    pub(crate) fn new() -> Self {
+        Self(core::array::from_fn(|_| Line(AtomicUsize::new(0))))
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, Shard(shard): Shard) -> &AtomicUsize {
+        let Line(count) = self.0.get(shard).unwrap_or(&self.0[0]);
+        count
+    }
+
+    pub(crate) fn all(&self, is: impl Fn(&AtomicUsize) -> bool) -> bool {
+        self.0.iter().all(|Line(count)| is(count))
+    }
+}
 
 /// Words that lie in memory which other processes have too.
 pub(crate) mod mapped {

@@ -1,5 +1,5 @@
 //! What allocates nothing: decoding, refusing, looking, building in place, encoding (docs/protocol.md, section 5.1), and
-//! the calls of a session once it has its buffers.
+//! the calls of a session once it has its buffers, looking into a cache; and what allocates a few times, whatever comes.
 //!
 //! A global allocator counts for the thread that asks. It is the one place here where unsafe code can't be avoided.
 
@@ -7,9 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use netipc::WireMessage;
 use netipc::session::{ClientConfig, Progress, ServerConfig};
 use netipc::wire::{Method, Profiles};
+use netipc::{HandlerResult, Reply, WireMessage};
 use netipc_examples as wire;
 use netipc_tests::declared::{self, Manner};
 use netipc_tests::natural;
@@ -273,5 +273,62 @@ fn steady(profile: Profiles) {
     round(LARGE);
     for len in [0, 1, 100, 20_000, LARGE - 1, LARGE] {
         without_allocation(&format!("{len} bytes over {profile:?}"), || round(len));
+    }
+}
+
+#[netipc::service(name = "rooms")]
+trait Rooms {
+    #[method(snapshot(items = items, key(hash, name), generation = generation))]
+    fn rooms(&self, reply: Reply<'_, wire::Snapshot>) -> HandlerResult;
+}
+
+/// As many as there are, another generation each time.
+struct House<'a>(&'a std::sync::atomic::AtomicU64, usize);
+
+fn name(number: usize) -> [u8; 40] {
+    let mut name = [b'.'; 40];
+    name[..8].copy_from_slice(&number.to_be_bytes());
+    name
+}
+
+impl Rooms for House<'static> {
+    fn rooms(&self, mut reply: Reply<'_, wire::Snapshot>) -> HandlerResult {
+        reply.generation(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let mut items = reply.items(self.1);
+        for number in 0..self.1 {
+            items.push(|item| item.hash(number as u32).name(&name(number)).path(b"/"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_lookup_allocates_nothing_and_a_refresh_no_more_for_many_items_than_for_few() {
+    static GENERATION: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    for profiles in [Profiles::BASELINE, Profiles::BASELINE.union(Profiles::SHM_HYBRID)] {
+        for len in [0, 1, 16, 1000, 7000] {
+            let run_dir = RunDir::new();
+            let server = RoomsServer::new(House(&GENERATION, len)).profiles(profiles);
+            let _server = server.bind(run_dir.path()).unwrap().spawn().unwrap();
+            let cache = RoomsCache::over(RoomsClient::config().profiles(profiles).build(run_dir.path()));
+            for _ in 0..3 {
+                assert!(cache.refresh().unwrap().changed);
+            }
+            let before = COUNT.with(Cell::get);
+            cache.refresh().unwrap();
+            // The payload, a buffer for the next one, and what holds them; the table is that of the one before.
+            let allocated = COUNT.with(Cell::get) - before;
+            assert!(allocated <= 6, "{allocated} for {len} items over {profiles:?}");
+            without_allocation("lookups", || {
+                let reading = cache.read();
+                for number in 0..len {
+                    let found = cache.read().get((number as u32, &name(number))).map(|room| room.hash());
+                    assert_eq!(found, Some(number as u32));
+                    assert!(reading.get((number as u32 + 1, &name(number))).is_none());
+                }
+                assert_eq!(reading.iter().count(), len);
+                black_box(reading.generation());
+            });
+        }
     }
 }

@@ -120,7 +120,7 @@ mod snapshot {
 
     #[netipc::service(name = "cgroups-snapshot")]
     pub trait CgroupsSnapshot {
-        #[method(code = 2)]
+        #[method(code = 2, snapshot(items = items, key(hash, name), generation = generation))]
         fn snapshot(&self, request: View<'_, SnapshotRequest>, reply: Reply<'_, Snapshot>) -> netipc::HandlerResult;
     }
 
@@ -154,4 +154,27 @@ fn a_snapshot_is_built_in_place_and_seen_in_place() {
     let items = snapshot.items().map(|item| (item.hash(), item.name(), item.path()));
     let items: Vec<_> = items.map(|(hash, name, path)| format!("{hash} {name} {path}")).collect();
     assert_eq!(items, ["3 init.scope /sys/fs/cgroup/init.scope", "4 user.slice /sys/fs/cgroup/user.slice"]);
+}
+
+#[test]
+fn a_snapshot_is_cached_and_looked_up() {
+    use snapshot::{CgroupsSnapshotCache, CgroupsSnapshotServer, Machine};
+
+    fn main(run_dir: &std::path::Path) -> Result<usize, Box<dyn std::error::Error>> {
+        let mut found = 0;
+        let cache = CgroupsSnapshotCache::new(run_dir);
+        cache.refresh()?;
+        for (hash, name) in [(3, b"init.scope".to_vec()), (4, b"user.slice".to_vec()), (3, b"user.slice".to_vec())] {
+            if let Some(c) = cache.read().get((hash, &name[..])) {
+                assert_eq!((c.hash(), c.name().as_bytes()), (hash, &name[..]));
+                found += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    let run_dir = RunDir::new();
+    let machine = Machine { cgroups: vec![(3, "init.scope"), (4, "user.slice")] };
+    let _server = CgroupsSnapshotServer::new(machine).bind(run_dir.path()).unwrap().spawn().unwrap();
+    assert_eq!(main(run_dir.path()).unwrap(), 2);
 }

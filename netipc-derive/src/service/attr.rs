@@ -7,8 +7,10 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parse_quote};
+use syn::token::Paren;
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parenthesized, parse_quote};
 
+use super::model::Snapshot;
 use crate::diagnostics::Diagnostics;
 
 /// Whether it is an attribute of ours.
@@ -16,23 +18,27 @@ pub(super) fn is_method(attribute: &Attribute) -> bool {
     attribute.path().is_ident("method")
 }
 
-/// `key = value`
+/// `key = value`, or `key(..)`
 struct Word {
     key: Ident,
     value: Option<Expr>,
+    list: Option<TokenStream>,
 }
 
 /// The words, one after the other; `None` where they can't be told apart, which is reported.
 fn words(tokens: TokenStream, usage: &str, errors: &mut Diagnostics) -> Option<Vec<Word>> {
     let word = |input: ParseStream<'_>| {
         let key = input.call(Ident::parse_any)?;
-        let value = if input.peek(Token![=]) {
+        let (mut value, mut list) = (None, None);
+        if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Some(input.parse()?)
-        } else {
-            None
-        };
-        Ok(Word { key, value })
+            value = Some(input.parse()?);
+        } else if input.peek(Paren) {
+            let inner;
+            parenthesized!(inner in input);
+            list = Some(inner.parse()?);
+        }
+        Ok(Word { key, value, list })
     };
     let list = |input: ParseStream<'_>| Punctuated::<Word, Token![,]>::parse_terminated_with(input, word);
     match list.parse2(tokens) {
@@ -113,11 +119,12 @@ pub(super) struct OfMethod {
     pub(super) coded: bool,
     pub(super) code: Option<(u16, Span)>,
     pub(super) idempotent: bool,
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// Reads the `#[method(..)]` among `attributes`.
 pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> OfMethod {
-    let mut read = OfMethod { coded: false, code: None, idempotent: true };
+    let mut read = OfMethod { coded: false, code: None, idempotent: true, snapshot: None };
     let mut all = Vec::new();
     for attribute in attributes.iter().filter(|attribute| is_method(attribute)) {
         match attribute.meta.require_list() {
@@ -129,7 +136,7 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
             Err(_) => errors.error(attribute, "write `#[method(code = 1)]`"),
         }
     }
-    each(all, &["code", "idempotent"], "a method", errors, |word, errors| {
+    each(all, &["code", "idempotent", "snapshot"], "a method", errors, |word, errors| {
         if word.key == "code" {
             read.coded = true;
         }
@@ -143,9 +150,52 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
             Some(Expr::Lit(ExprLit { lit: Lit::Bool(lit), .. })) if word.key == "idempotent" => {
                 read.idempotent = lit.value;
             }
+            None if word.key == "snapshot" && word.list.is_some() => read.snapshot = snapshot(word, errors),
+            _ if word.key == "snapshot" => misspelt(&word, SNAPSHOT, errors),
             _ if word.key == "code" => misspelt(&word, "code = 1", errors),
             _ => misspelt(&word, "idempotent = false", errors),
         }
     });
     read
+}
+
+const SNAPSHOT: &str = "snapshot(items = items, key(hash, name), generation = generation)";
+
+/// Reads what a snapshot is made of.
+fn snapshot(word: Word, errors: &mut Diagnostics) -> Option<Snapshot> {
+    let (mut items, mut key, mut generation) = (None, Vec::new(), None);
+    let inner = words(word.list.clone().unwrap_or_default(), SNAPSHOT, errors)?;
+    let missing = ["items", "key", "generation"].iter().find(|needed| !inner.iter().any(|word| word.key == **needed));
+    if let Some(missing) = missing {
+        errors.error(&word.key, format!("`{missing}` is missing; write `{SNAPSHOT}`"));
+    }
+    each(inner, &["items", "key", "generation"], "a snapshot", errors, |word, errors| {
+        let field = match &word.value {
+            Some(Expr::Path(path)) if path.attrs.is_empty() => path.path.get_ident().cloned(),
+            _ => None,
+        };
+        match field {
+            Some(field) if word.key == "items" => items = Some(field),
+            Some(field) if word.key == "generation" => generation = Some(field),
+            None if word.key == "key" && word.list.is_some() => {
+                let fields = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(word.list.unwrap_or_default());
+                match fields {
+                    Ok(fields) if !fields.is_empty() => {
+                        for field in fields {
+                            if key.contains(&field) {
+                                errors.error(&field, format!("`{field}` is in the key already; leave it out"));
+                            }
+                            key.push(field);
+                        }
+                    }
+                    _ => {
+                        errors.error(&word.key, "write `key(hash, name)`, with the fields that items are looked up by");
+                    }
+                }
+            }
+            _ => misspelt(&word, SNAPSHOT, errors),
+        }
+    });
+    let (items, generation) = items.zip(generation)?;
+    (!key.is_empty()).then(|| Snapshot { span: word.key.span(), items, key, generation })
 }

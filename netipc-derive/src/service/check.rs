@@ -35,6 +35,7 @@ pub(super) fn check(service: &Service, errors: &mut Diagnostics) {
         clashes(service, method, earlier, errors);
         params(service, method, errors);
         kinds(service, method, errors);
+        snapshot(service, method, earlier, errors);
     }
 }
 
@@ -75,12 +76,33 @@ fn taken(service: &Service, ty: &Type, errors: &mut Diagnostics) {
     let Type::Path(path) = ty else { return };
     let Some(name) = path.path.get_ident() else { return };
     let ends = ["Client", "Server", "Pipeline"].map(|end| service.named(end));
+    let of_snapshots = service.methods.iter().filter(|method| method.snapshot.is_some());
+    let of_snapshots = of_snapshots.flat_map(|method| [service.named("Cache"), service.message(method, "Source")]);
     let messages = service.methods.iter().flat_map(|method| {
         let names = ["Request", "RequestView", "RequestBuilder", "Reply", "ReplyView", "ReplyBuilder"];
         names.map(|what| service.message(method, what))
     });
-    if ends.into_iter().chain(messages).any(|generated| generated == *name) {
+    if ends.into_iter().chain(messages).chain(of_snapshots).any(|generated| generated == *name) {
         errors.error(ty, format!("`{name}` conflicts with the generated type of that name; rename yours"));
+    }
+}
+
+fn snapshot(service: &Service, method: &Method, earlier: &[Method], errors: &mut Diagnostics) {
+    let Some(snapshot) = &method.snapshot else { return };
+    if earlier.iter().any(|it| it.snapshot.is_some() && !it.may_exclude(method)) {
+        let cache = service.named("Cache");
+        errors.error_at(
+            snapshot.span,
+            format!("there is a `{cache}` already; put this snapshot into a service of its own"),
+        );
+    }
+    if !matches!(method.reply(), Payload::Itself(_)) {
+        let message = "a snapshot is a message with a list; fill a `Reply<'_, M>`, or return one";
+        errors.error_at(snapshot.span, message);
+    }
+    if matches!(method.request(), Payload::Generated) {
+        let message = "a cache has nothing to ask with; a snapshot's method takes no parameters, or one message that may be empty";
+        errors.error_at(snapshot.span, message);
     }
 }
 

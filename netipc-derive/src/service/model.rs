@@ -44,6 +44,16 @@ pub(super) struct Method {
     pub(super) call: bool,
     pub(super) params: Vec<Param>,
     pub(super) returns: Returns,
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+/// What a cache has to know of the reply: names of its fields.
+pub(super) struct Snapshot {
+    pub(super) span: Span,
+    pub(super) items: Ident,
+    /// Fields of an item.
+    pub(super) key: Vec<Ident>,
+    pub(super) generation: Ident,
 }
 
 impl Method {

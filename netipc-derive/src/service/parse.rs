@@ -94,6 +94,7 @@ fn method(item: &TraitItemFn, position: usize, generic: bool, errors: &mut Diagn
         call: read.call,
         params: read.params,
         returns,
+        snapshot: given.snapshot,
     }
 }
 

@@ -8,7 +8,8 @@ use super::state::Event;
 use super::trouble::{Again, Shape, Tries, Trouble, judge, recover, unanswered, unsent};
 use super::{CallError, Client, State};
 use crate::buf::Writer;
-use crate::codec::{EncodeError, WireMessage};
+use crate::codec::private::Structure;
+use crate::codec::{EncodeError, Kept, WireMessage};
 use crate::service::MethodInfo;
 use crate::session::{BuildError, ClientSession, Deadline, Ticket};
 use crate::trace::Watch;
@@ -59,6 +60,31 @@ impl Client {
         method: &'static MethodInfo,
         mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<R::View<'_>, CallError> {
+        let header = self.ask_one(method, &mut fill)?;
+        let Self { session, life, .. } = self;
+        let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
+        life.answer(R::decode(session.last(&header)))
+    }
+
+    /// The same with an answer that is kept, whatever becomes of the client.
+    pub(crate) fn fetch<R: Structure>(
+        &mut self,
+        method: &'static MethodInfo,
+        mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Kept<R>, CallError> {
+        let header = self.ask_one(method, &mut fill)?;
+        let Self { session, life, .. } = self;
+        let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
+        life.answer(Kept::new(session.keep_last(&header)))
+    }
+
+    /// Has one request answered, and tells of it; the answer's header.
+    #[inline]
+    fn ask_one(
+        &mut self,
+        method: &'static MethodInfo,
+        fill: &mut impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Header, CallError> {
         let (watch, mut sent) = (Watch::of_client(), 0);
         let exchanged = self.exchange(
             method,
@@ -69,10 +95,7 @@ impl Client {
             }),
         );
         told(watch, method, sent, exchanged.as_ref().map(Header::payload_len));
-        let header = exchanged?;
-        let Self { session, life, .. } = self;
-        let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
-        life.answer(R::decode(session.last(&header)))
+        exchanged
     }
 
     /// Has a message answered, over as many connections as that takes; the answer's header.

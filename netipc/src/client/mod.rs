@@ -233,6 +233,12 @@ impl Client {
         matches!(self.life.state, State::Ready)
     }
 
+    /// What it is, as far as is known: nobody is asked.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.life.state
+    }
+
     /// What it is and has done.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -89,6 +89,26 @@ macro_rules! __code_cell {
         }
 
         #[automatically_derived]
+        impl $crate::private::Key for $type {
+            type Sought<'k> = Self;
+
+            #[inline(always)]
+            fn sought<'a>(view: <Self as $crate::private::Cell>::View<'a>) -> Self::Sought<'a> {
+                view
+            }
+
+            #[inline(always)]
+            fn same(one: Self, other: Self) -> ::core::primitive::bool {
+                $crate::private::same_code(one, other)
+            }
+
+            #[inline(always)]
+            fn digest(key: Self, digest: &mut impl $crate::private::Digest) {
+                $crate::private::digest_code(key, digest);
+            }
+        }
+
+        #[automatically_derived]
         impl $crate::private::Element for $type {
             type Image = [::core::primitive::u8; <$repr as $crate::private::Cell>::SIZE];
             const BLANK: Self::Image = [0; <$repr as $crate::private::Cell>::SIZE];

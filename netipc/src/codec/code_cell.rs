@@ -8,6 +8,7 @@ use super::directory::KeysBuilder;
 use super::error::{DecodeError, EncodeError, Rule};
 use super::list::{Element, OpenList, RecordsBuilder, ValuesBuilder};
 use super::message::Image;
+use super::named::Digest;
 use super::proven::Place;
 use super::scalar::Scalar;
 use super::schema::{Field, Kind, Layout};
@@ -80,6 +81,19 @@ pub fn read_code<E: Code>(cell: &[u8]) -> E {
 #[inline(always)]
 pub fn write_code<E: Code>(code: E, cell: &mut [u8]) {
     store(cell, 0, code.to_wire().bytes().bytes());
+}
+
+/// Whether both are the same integer on the wire.
+#[inline(always)]
+#[must_use]
+pub fn same_code<E: Code>(one: E, other: E) -> bool {
+    one.to_wire().bytes().bytes() == other.to_wire().bytes().bytes()
+}
+
+/// Has a digest take the integer in.
+#[inline(always)]
+pub fn digest_code<E: Code>(code: E, digest: &mut impl Digest) {
+    digest.bytes(code.to_wire().bytes().bytes());
 }
 
 /// Prints the name of a variant.

@@ -17,6 +17,7 @@ mod frame;
 mod layout;
 mod list;
 mod message;
+mod named;
 mod option;
 mod prove;
 mod proven;
@@ -37,6 +38,7 @@ pub use draft::Draft;
 pub use error::{Amplified, DecodeError, EncodeError, Rule};
 pub use list::{List, RecordsBuilder, Table, ValuesBuilder};
 pub use message::Tolerate;
+pub(crate) use proven::Kept;
 pub use text::ByteStr;
 
 use crate::buf::Writer;
@@ -49,14 +51,15 @@ pub(crate) mod private {
     pub use super::cell::{Cell, Class, Shown, probe, shown};
     pub use super::code::Code;
     pub use super::code_cell::{
-        append_code, code_layout, decode_code, encode_code, fmt_code, get_code, keys, prove_code, read_code, records,
-        valid_code, values, write_code,
+        append_code, code_layout, decode_code, digest_code, encode_code, fmt_code, get_code, keys, prove_code,
+        read_code, records, same_code, valid_code, values, write_code,
     };
     pub use super::directory::{Item, Rule as Directory};
     pub use super::frame::Frame;
     pub use super::layout::{align_up, largest, lay};
     pub use super::list::{Element, OpenList, Pushed};
     pub use super::message::{Breach, Builder, Image, Payload, Structure, Tolerate, blank, spreads};
+    pub use super::named::{Count, Digest, DirectoryOf, Key, Made, Named, Records, TableOf};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
     pub use super::rule::{Constant, Field, Rule, Text, Version, Zero};

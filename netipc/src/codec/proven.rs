@@ -9,6 +9,8 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 use std::ffi::CString;
 
+use bytes::Bytes;
+
 use super::cell::{Cell, load, slot, widen};
 use super::directory::Item;
 use super::error::DecodeError;
@@ -56,6 +58,36 @@ pub(crate) fn decode<M: Structure>(bytes: &[u8]) -> Result<Place<'_, M>, DecodeE
     message::prove_whole::<M>(bytes, false).or_else(|error| message::name::<M>(bytes, error))?;
     // The whole of `bytes` was proven as `M` from byte 0 on: invariants 1 and 2. They are borrowed for 'a: 3.
     Ok(Place::new(bytes, 0))
+}
+
+/// A payload of an `M` that was proven, and is kept.
+///
+/// # Invariants
+/// 1. `bytes` were proven as one `M`, from byte 0 on.
+/// 2. They don't change: they were received, and whoever else holds the same memory holds it as `Bytes` too.
+pub(crate) struct Kept<M> {
+    bytes: Bytes,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<M: Structure> Kept<M> {
+    /// Proves that `bytes` are one `M`, and keeps them.
+    pub(crate) fn new(bytes: Bytes) -> Result<Self, DecodeError> {
+        decode::<M>(&bytes)?;
+        Ok(Self { bytes, message: PhantomData })
+    }
+
+    /// The message.
+    #[inline]
+    pub(crate) fn view(&self) -> M::View<'_> {
+        // Invariants 1 and 2 are those of a place.
+        M::view(Place::new(&self.bytes, 0))
+    }
+
+    /// The payload.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<'a, K: Cell> Place<'a, K> {

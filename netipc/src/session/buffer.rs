@@ -120,6 +120,18 @@ impl Buffer {
         let mut message = self.bytes.split_to(len);
         message.split_off(HEADER_LEN.min(len)).freeze()
     }
+
+    /// The same, in memory that nothing else stands in and that has no room for another: a copy, where that would waste
+    /// more than half of the buffer.
+    pub(super) fn give(&mut self, header: &Header) -> Bytes {
+        let len = message_len(header).min(self.bytes.len());
+        if len < self.bytes.len() / 2 {
+            return Bytes::copy_from_slice(self.payload(header));
+        }
+        let mut message = mem::take(&mut self.bytes);
+        message.truncate(len);
+        message.split_off(HEADER_LEN.min(len)).freeze()
+    }
 }
 
 pub(super) fn message_len(header: &Header) -> usize {
@@ -180,6 +192,31 @@ mod tests {
             assert_eq!(pair[1].as_ptr() as usize - pair[0].as_ptr() as usize, HEADER_LEN + 4);
         }
         assert_eq!(first.as_ref(), [0; 4]);
+    }
+
+    #[test]
+    fn what_is_given_away_is_nowhere_else_and_the_next_message_finds_room() {
+        let mut buffer = Buffer::default();
+        // Small in what has room, a packet that fills it, of many packets; whether others were kept before or not.
+        for is_shared in [false, true] {
+            let mut given = Vec::new();
+            for (byte, len) in (1..).zip([4, 70, 5000, 4, 300_000, 299_000, 60, 101, 4]) {
+                let header = received(&mut buffer, len, byte);
+                let before = buffer.bytes.as_ptr_range();
+                let message = buffer.give(&header);
+                let is_copy = !before.contains(&message.as_ptr());
+                let held = if is_copy { message.len() } else { before.end as usize - before.start as usize };
+                assert!(held <= 2 * (HEADER_LEN + len as usize) + 1, "{held} for {len}");
+                assert!(!is_copy || len < 5000, "{len} bytes are not copied");
+                assert!(is_copy || !before.contains(&buffer.bytes.as_ptr()), "{len} bytes stand there alone");
+                given.push((byte, len, message));
+            }
+            for (byte, len, message) in given {
+                assert_eq!(message, vec![byte; len as usize], "shared: {is_shared}");
+            }
+            let header = received(&mut buffer, 4, 0);
+            let _kept = buffer.take(&header);
+        }
     }
 
     #[test]

@@ -171,6 +171,11 @@ impl ClientSession {
         self.responses.receiver.last(header)
     }
 
+    /// The same, taken out, once.
+    pub(crate) fn keep_last(&mut self, header: &Header) -> Bytes {
+        self.responses.receiver.keep_last(header)
+    }
+
     /// Whether the connection has ended and the request that was sent last is known never to have been read. Nothing is
     /// known of it where this is false.
     pub(crate) fn was_left_unread(&self) -> bool {

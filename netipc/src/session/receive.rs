@@ -124,6 +124,11 @@ impl Receiver {
         if self.is_popped { &self.popped } else { self.buffer.payload(header) }
     }
 
+    /// The same, for as long as one likes. It is asked for once.
+    pub(super) fn keep_last(&mut self, header: &Header) -> Bytes {
+        if self.is_popped { core::mem::take(&mut self.popped) } else { self.buffer.give(header) }
+    }
+
     /// Puts by one message that can be received at once, if there is one.
     pub(super) fn absorb(&mut self) -> Result<bool, Error> {
         if self.inbox_bytes >= self.max_backlog {

@@ -90,6 +90,24 @@ pub(crate) fn borrows(kind: &Kind) -> bool {
     }
 }
 
+/// What a field is to whoever has only its name.
+pub(super) fn made(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
+    let (private, cell) = (&names.private, cell(names, kind, ty));
+    match kind {
+        Kind::Table { .. } => quote!(#private::TableOf<#cell>),
+        Kind::Directory { .. } => quote!(#private::DirectoryOf<#cell>),
+        _ => cell,
+    }
+}
+
+/// The FNV-1a hash of a name, by which messages and services mean the same field.
+pub(crate) fn name_hash(ident: &Ident) -> Literal {
+    const START: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let hash = wire_name(ident).bytes().fold(START, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    Literal::u64_suffixed(hash)
+}
+
 /// What a setter takes.
 pub(crate) fn part(names: &Names, kind: &Kind, ty: &Type) -> TokenStream {
     part_for(names, kind, ty, &quote!('_))

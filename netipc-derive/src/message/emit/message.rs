@@ -34,6 +34,7 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
     let setters = setters(names, &layout);
     let debug = debug(names, &layout);
     let inherent = inherent::emit(names, &table);
+    let named = named(names, &layout);
     let to_owned = to_owned(names, body);
     let consts = &layout.consts;
     let assertions = layout::assertions(names, body, &layout);
@@ -79,6 +80,7 @@ pub(super) fn emit(names: &Names, body: &Struct, message_docs: &[Attribute]) -> 
                 #setters
             }
 
+            #named
             #inherent
         };
     }
@@ -245,6 +247,28 @@ fn getters(names: &Names, layout: &Layout<'_>) -> TokenStream {
             #[must_use]
             #vis fn #ident(&self) -> #ty {
                 #read
+            }
+        }
+    });
+    quote!(#(#each)*)
+}
+
+/// The fields, for services that name them.
+fn named(names: &Names, layout: &Layout<'_>) -> TokenStream {
+    let Names { message, view, private, .. } = names;
+    let each = layout.fields.iter().map(|placed| {
+        let field = placed.field;
+        let (ident, hash, made) =
+            (&field.ident, field::name_hash(&field.ident), field::made(names, &field.kind, &field.ty));
+        quote! {
+            #[automatically_derived]
+            impl #private::Named<#hash> for #message {
+                type Field = #made;
+
+                #[inline(always)]
+                fn get<'a>(view: Self::View<'a>) -> <Self::Field as #private::Made>::View<'a> {
+                    #view::#ident(&view)
+                }
             }
         }
     });

@@ -9,6 +9,7 @@ mod many;
 mod pipeline;
 mod serve;
 mod server;
+mod snapshot;
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -38,6 +39,8 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         let (ident, cfgs) = (constant(index), &method.cfgs);
         quote!(#(#cfgs)* #ident)
     });
+    let caches = service.methods.iter().map(|method| Calls { service, method }.cache());
+    let sources = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.source(index));
     let name = &service.name;
     let methods = service.methods.iter().enumerate().map(|(index, method)| {
         let calls = Calls { service, method };
@@ -54,6 +57,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         const __SERVICE: #krate::service::Service = #krate::service::Service::new(#name, &[#(#listed),*]);
         #(#typed)*
         #pipelined
+        #(#sources)*
     };
     let methods = quote!(#begin #(#methods)*);
     let client = client(service, &docs.to_token_stream(), &methods, &quote!(&__SERVICE), &constants);
@@ -64,6 +68,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         #(#messages)*
         #(#markers)*
         #pipeline
+        #(#caches)*
 
         #[doc = #docs]
         #[derive(::core::fmt::Debug)]

@@ -26,6 +26,18 @@ pub mod no_prelude {
         fn owned(&self, reading: Reading) -> Reading;
         fn number(&self, cx: &::netipc::Call<'_>, number: u32) -> u32;
     }
+
+    #[::netipc::service(name = "no-prelude-kept")]
+    pub trait Kept {
+        #[method(snapshot(items = readings, key(sensor), generation = r#type))]
+        fn all(&self) -> Readings;
+    }
+
+    #[derive(Debug, Clone, PartialEq, WireMessage)]
+    pub struct Readings {
+        pub r#type: u64,
+        pub readings: Vec<Reading>,
+    }
 }
 
 /// `::netipc` is not what generated code may say here.
@@ -43,6 +55,19 @@ pub mod renamed {
         fn read(&self, cx: &re_exported::inner::Call<'_>, sensor: &str, pair: (u8, String))
         -> Result<Reading, Reading>;
         fn count(&self, first: u32, last: u32) -> u32;
+    }
+
+    #[re_exported::inner::service(name = "renamed-kept", crate = re_exported::inner)]
+    pub trait Kept {
+        #[method(snapshot(items = readings, key(sensor), generation = generation))]
+        fn all(&self) -> Readings;
+    }
+
+    #[derive(Debug, Clone, PartialEq, re_exported::inner::WireMessage)]
+    #[wire(crate = re_exported::inner)]
+    pub struct Readings {
+        pub generation: u64,
+        pub readings: Vec<Reading>,
     }
 }
 

@@ -176,6 +176,23 @@ impl Internal for Lab {
 
 impl Nothing for Lab {}
 
+/// All that is there.
+#[derive(Debug, Clone, PartialEq, WireMessage)]
+pub struct Readings {
+    /// Which state it is.
+    pub generation: u64,
+    /// The readings.
+    pub readings: Vec<Reading>,
+}
+
+/// What can be kept.
+#[netipc::service(name = "kept")]
+pub trait Kept: Send + Sync {
+    /// All of them.
+    #[method(snapshot(items = readings, key(sensor), generation = generation))]
+    fn all(&self) -> Readings;
+}
+
 /// Serves the internal one, for tests.
 ///
 /// # Errors
