@@ -1,11 +1,12 @@
 //! Many sessions of one server: who is idle costs little, who is busy gets its share, and who finds no room is told so.
 #![cfg(target_os = "linux")]
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use netipc::CallError;
 use netipc::client::State;
@@ -157,6 +158,62 @@ fn processor_time(process: &Child) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid().as_raw_nonzero())).unwrap();
     let behind_the_name = stat.rsplit_once(") ").unwrap().1;
     behind_the_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// Takes its time.
+#[netipc::service(name = "toil")]
+pub trait Toil {
+    /// The next number.
+    fn work(&self, number: u64) -> u64;
+}
+
+struct Slow;
+
+impl Toil for Slow {
+    fn work(&self, number: u64) -> u64 {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_micros(200) {
+            std::hint::spin_loop();
+        }
+        number + 1
+    }
+}
+
+#[test]
+fn who_asks_ahead_for_what_takes_long_keeps_no_worker_from_who_asks_one_by_one() {
+    const CALLS: u64 = 200;
+    const AHEAD: usize = 16;
+    let run_dir = RunDir::new();
+    let server = ToilServer::new(Slow).workers(1).profiles(Profiles::BASELINE | Profiles::SHM_HYBRID);
+    let server = server.bind(run_dir.path()).unwrap().spawn().unwrap();
+    let connect = |profile| ToilClient::config().profiles(profile).timeout(HANGING).connect(run_dir.path()).unwrap();
+    let (mut ahead, mut one_by_one) = (connect(Profiles::SHM_HYBRID), connect(Profiles::BASELINE));
+    let (under_way, is_over) = (Barrier::new(2), AtomicBool::new(false));
+    let answered = thread::scope(|scope| {
+        let ahead = scope.spawn(|| {
+            let mut pipeline = ahead.pipeline();
+            let mut asked: VecDeque<_> = (0..AHEAD).map(|_| pipeline.work(1).unwrap()).collect();
+            under_way.wait();
+            let mut answered = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(pipeline.take(asked.pop_front().unwrap()), Ok(2));
+                asked.push_back(pipeline.work(1).unwrap());
+                answered += 1;
+            }
+            answered
+        });
+        under_way.wait();
+        for number in 0..CALLS {
+            assert_eq!(one_by_one.work(number), Ok(number + 1));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        ahead.join().unwrap()
+    });
+    // Its last answers are waited for otherwise.
+    drop(ahead);
+    println!("{answered} calls of the one, {CALLS} of the other");
+    assert!(answered < 3 * CALLS, "{answered} calls of the one, {CALLS} of the other");
+    server.shutdown(HANGING).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::crew::Crew;
 use super::growth::Growth;
@@ -27,8 +28,8 @@ pub(super) const STOP: Event = 0;
 pub(super) const HELP: Event = Event::MAX;
 /// Somebody has joined the line.
 const LINE: Event = Event::MAX - 1;
-/// Turns between two looks at who has come, while others stand in line.
-const UNWATCHED: usize = 16;
+/// How long nobody looks who has come, while others stand in line. A look takes a call to the kernel.
+const UNWATCHED: Duration = Duration::from_micros(20);
 
 /// The word that a server is to stop, and whether it has.
 #[derive(Debug)]
@@ -232,8 +233,8 @@ impl Floor {
         self.close(seat);
     }
 
-    /// Waits until a worker has something to do, which counts its turns in `turns`.
-    pub(super) fn turn(&self, turns: &mut usize) -> Turn {
+    /// Waits until a worker has something to do, which remembers when it last looked who has come.
+    pub(super) fn turn(&self, looked: &mut Instant) -> Turn {
         let rests = self.line.begin_rest();
         let told = if rests {
             let told = self.crew.rest(|timeout| self.queue.wait_for_some(timeout));
@@ -241,9 +242,12 @@ impl Floor {
             Some(told)
         } else {
             // Who comes over a socket stands in the same line as the others, if there is one.
-            (*turns % UNWATCHED == 0).then(|| self.queue.wait_for_some(Some(Duration::ZERO)))
+            let now = Instant::now();
+            (now.saturating_duration_since(*looked) >= UNWATCHED).then(|| {
+                *looked = now;
+                self.queue.wait_for_some(Some(Duration::ZERO))
+            })
         };
-        *turns = turns.wrapping_add(1);
         let (mut mine, mut is_called) = (None, false);
         if let Some(told) = told {
             // It fails for a queue that is none.

@@ -1,7 +1,7 @@
 //! Threads that sleep in the stead of idle sessions over shared memory.
 //!
-//! Owns: how many there are, and a place with one of them for each session, for as long as it lasts: where it lies down,
-//! as often as it has nothing to do. It refuses to serve: whoever has something to do goes to the workers.
+//! Owns: how many there are, and a place with one of them for each session, where it lies down as often as it has nothing to
+//! do; who does so often moves to one with few. It refuses to serve: whoever has something to do goes to the workers.
 
 use core::mem;
 use std::thread::JoinHandle;

@@ -3,6 +3,7 @@
 //! Owns: which session a thread serves, for how long, and what it does when all is to stop. It refuses to look at requests.
 
 use core::time::Duration;
+use std::time::Instant;
 
 use super::batch::{help, see_off};
 use super::bound::start;
@@ -14,12 +15,14 @@ use crate::sync::{Arc, Mutex, lock};
 
 /// How long a worker stays with a session that has just had an answer, where nobody else needs it.
 const STAY: Duration = Duration::from_millis(1);
-/// The same over shared memory where each session can have a worker to itself. To be woken from a waiter takes longer than
-/// from within the session, and a client that is kept from running for a while is no idle one yet.
+/// The same where each session can have a worker to itself. To be woken from a waiter or by the queue takes longer than from
+/// within the session, and a client that is kept from running for a while is no idle one yet.
 const LONG_STAY: Duration = Duration::from_millis(10);
-/// Requests of a session over shared memory that are served while others may wait. To look for the next one costs nothing
-/// there, and to lie down and be woken for it the more. Over a socket it costs a call to the kernel, which tells of it as soon.
+/// Requests of a session over shared memory that are served while others may wait, if they take no longer than [`TURN`]. To
+/// look for the next one costs nothing there, and to lie down and be woken for it the more. Over a socket it costs a call to
+/// the kernel, which tells of it as soon.
 const AT_A_TIME: u32 = 8;
+const TURN: Duration = Duration::from_micros(20);
 /// Requests that are served between two looks at the clock.
 const UNTIMED: u32 = 64;
 /// Requests that are answered of a session that is about to end. More than a socket holds: a client that goes on sending
@@ -28,9 +31,9 @@ const LAST_ONES: u32 = 1024;
 
 /// Serves whatever session has something to do, until all is to stop.
 pub(super) fn work(floor: &Arc<Floor>) {
-    let mut turns = 0;
+    let mut looked = Instant::now();
     loop {
-        match floor.turn(&mut turns) {
+        match floor.turn(&mut looked) {
             Turn::Serve(seat) => attend(floor, seat),
             Turn::Help => help(floor),
             Turn::Stop => {
@@ -50,13 +53,13 @@ pub(super) fn drain(floor: &Floor) {
 
 /// Serves a session for as long as it keeps a worker busy and nobody else needs that one.
 fn attend(floor: &Arc<Floor>, mut seat: Seat) {
-    let mut answered = 0_u32;
+    let (begun, mut answered) = (Instant::now(), 0_u32);
     // Until when it stays, and whether that is to be said anew, because there was a request since.
     let (mut until, mut is_stale) = (None, false);
     while !floor.is_stopping() {
         let stays = floor.has_worker_to_spare();
         // What is left of an answer is looked after first.
-        if has_had_its_turn(floor, &seat, answered, stays) && !seat.is_unsent() {
+        if has_had_its_turn(floor, &seat, (begun, answered), stays) && !seat.is_unsent() {
             return floor.put_back(seat);
         }
         let patience = if stays && answered > 0 {
@@ -89,12 +92,15 @@ fn attend(floor: &Arc<Floor>, mut seat: Seat) {
 }
 
 /// Whether somebody else comes first now, if anybody does.
-fn has_had_its_turn(floor: &Floor, seat: &Seat, answered: u32, stays: bool) -> bool {
+fn has_had_its_turn(floor: &Floor, seat: &Seat, (begun, answered): (Instant, u32), stays: bool) -> bool {
+    if answered == 0 {
+        return false;
+    }
     if stays {
         // A worker that has nothing to do says little of those whom a waiter has to wake first.
-        return answered > 0 && !floor.has_workers_for_all() && seat.has_had_its_share(floor);
+        return !floor.has_workers_for_all() && seat.has_had_its_share(floor);
     }
-    answered >= if seat.is_lodged() { AT_A_TIME } else { 1 }
+    !seat.is_lodged() || answered >= AT_A_TIME || begun.elapsed() >= TURN
 }
 
 /// Has a thread wait for a client that does not read, so that no worker has to.
