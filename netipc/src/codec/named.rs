@@ -124,18 +124,18 @@ pub trait Key: Cell {
     fn digest(key: Self::Sought<'_>, digest: &mut impl Digest);
 }
 
-macro_rules! number_keys {
-    ($($number:ty),*) => {$(
-        impl Key for $number {
-            type Sought<'k> = Self;
+macro_rules! keys {
+    ($($cell:ty, $sought:ty, $view:ident => $value:expr, $key:ident, $digest:ident => $taken:expr;)*) => {$(
+        impl Key for $cell {
+            type Sought<'k> = $sought;
 
             #[inline(always)]
-            fn sought<'a>(view: Self::View<'a>) -> Self::Sought<'a> {
-                view
+            fn sought<'a>($view: Self::View<'a>) -> Self::Sought<'a> {
+                $value
             }
 
             #[inline(always)]
-            fn same(one: Self, other: Self) -> bool {
+            fn same(one: Self::Sought<'_>, other: Self::Sought<'_>) -> bool {
                 one == other
             }
 
@@ -147,14 +147,27 @@ macro_rules! number_keys {
                 clippy::cast_lossless,
                 reason = "equal numbers give equal words, whatever their type"
             )]
-            fn digest(key: Self, digest: &mut impl Digest) {
-                digest.word(key as u64);
+            fn digest($key: Self::Sought<'_>, $digest: &mut impl Digest) {
+                $taken;
             }
         }
     )*};
 }
 
+macro_rules! number_keys {
+    ($($number:ty),*) => {
+        keys! { $($number, Self, view => view, key, digest => digest.word(key as u64);)* }
+    };
+}
+
 number_keys!(u8, u16, u32, u64, i8, i16, i32, i64, bool);
+
+keys! {
+    String, &'k str, view => view, key, digest => digest.bytes(key.as_bytes());
+    CString, &'k CStr, view => view, key, digest => digest.bytes(key.to_bytes());
+    Bytes, &'k [u8], view => view, key, digest => digest.bytes(key);
+    NulBytes, &'k [u8], view => { let ByteStr(bytes) = view; bytes }, key, digest => digest.bytes(key);
+}
 
 /// As ids of 16 bytes are, and hashes.
 impl<const N: usize> Key for [u8; N] {
@@ -198,33 +211,3 @@ macro_rules! counts {
 }
 
 counts!(u8, u16, u32, u64);
-
-macro_rules! text_keys {
-    ($($cell:ty, $sought:ty, $from:ident => $value:expr, $text:ident => $bytes:expr;)*) => {$(
-        impl Key for $cell {
-            type Sought<'k> = &'k $sought;
-
-            #[inline(always)]
-            fn sought<'a>($from: Self::View<'a>) -> Self::Sought<'a> {
-                $value
-            }
-
-            #[inline(always)]
-            fn same(one: Self::Sought<'_>, other: Self::Sought<'_>) -> bool {
-                one == other
-            }
-
-            #[inline(always)]
-            fn digest($text: Self::Sought<'_>, digest: &mut impl Digest) {
-                digest.bytes($bytes);
-            }
-        }
-    )*};
-}
-
-text_keys! {
-    String, str, view => view, text => text.as_bytes();
-    CString, CStr, view => view, text => text.to_bytes();
-    Bytes, [u8], view => view, text => text;
-    NulBytes, [u8], view => { let ByteStr(bytes) = view; bytes }, text => text;
-}
