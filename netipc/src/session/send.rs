@@ -175,6 +175,7 @@ impl Sender {
 
     /// Waits until another message can be sent, and nothing is left of the last one.
     pub(super) fn unblock(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.shared.check()?;
         self.begin(deadline, None)?;
         self.make_room(|| deadline, None)
     }
@@ -359,9 +360,9 @@ impl Sender {
         Ok(true)
     }
 
-    /// Waits until a message can be built, which is at once where it is built in this process's own memory.
+    /// Waits until a message can be built, which is at once where it is built in this process's own memory. Whether the
+    /// session has ended was looked at before an id was taken.
     fn make_room(&mut self, deadline: impl FnOnce() -> Deadline, absorb: Option<&mut Receiver>) -> Result<(), Error> {
-        self.shared.check()?;
         let Some(in_place) = self.outgoing.in_place() else { return Ok(()) };
         let made = match (in_place.has_room(), absorb) {
             (Ok(true), _) => return Ok(()),
