@@ -203,9 +203,6 @@ impl<S: Source> Cache<S> {
 
     fn replace(&self, refresher: &mut Refresher) -> Result<Refreshed, RefreshError> {
         let Refresher { client, spare } = refresher;
-        if !client.ready() {
-            client.refresh()?;
-        }
         let payload = client.fetch::<S::Reply>(S::METHOD, S::request)?;
         let view = payload.view();
         S::Reply::bounded(view)?;

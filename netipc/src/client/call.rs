@@ -60,19 +60,24 @@ impl Client {
         method: &'static MethodInfo,
         mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<R::View<'_>, CallError> {
-        let header = self.ask_one(method, &mut fill)?;
+        let deadline = self.deadline();
+        let header = self.ask_one(method, &mut fill, deadline)?;
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
         life.answer(R::decode(session.last(&header)))
     }
 
-    /// The same with an answer that is kept, whatever becomes of the client.
+    /// The same with an answer that is kept, whatever becomes of the client, which connects first if it has to.
     pub(crate) fn fetch<R: Structure>(
         &mut self,
         method: &'static MethodInfo,
         mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<Kept<R>, CallError> {
-        let header = self.ask_one(method, &mut fill)?;
+        let deadline = self.deadline();
+        if !self.ready() {
+            self.renew(deadline)?;
+        }
+        let header = self.ask_one(method, &mut fill, deadline)?;
         let Self { session, life, .. } = self;
         let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
         life.answer(Kept::new(session.keep_last(&header)))
@@ -84,6 +89,7 @@ impl Client {
         &mut self,
         method: &'static MethodInfo,
         fill: &mut impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+        deadline: Deadline,
     ) -> Result<Header, CallError> {
         let (watch, mut sent) = (Watch::of_client(), 0);
         let exchanged = self.exchange(
@@ -93,15 +99,20 @@ impl Client {
                 sent = writer.len();
                 filled
             }),
+            deadline,
         );
         told(watch, method, sent, exchanged.as_ref().map(Header::payload_len));
         exchanged
     }
 
-    /// Has a message answered, over as many connections as that takes; the answer's header.
-    pub(super) fn exchange(&mut self, method: &'static MethodInfo, ask: &mut impl Ask) -> Result<Header, CallError> {
-        // One for all of it: connecting anew, each packet, each repetition.
-        let deadline = self.deadline();
+    /// Has a message answered, over as many connections as that takes; the answer's header. One deadline is for all of it:
+    /// connecting anew, each packet, each repetition.
+    pub(super) fn exchange(
+        &mut self,
+        method: &'static MethodInfo,
+        ask: &mut impl Ask,
+        deadline: Deadline,
+    ) -> Result<Header, CallError> {
         let mut tries = Tries::default();
         loop {
             let Some(session) = self.session.as_mut().filter(|_| self.life.state == State::Ready) else {

@@ -60,7 +60,8 @@ impl Client {
             }
         }
         let watch = Watch::of_client();
-        let exchanged = self.exchange(method, requests);
+        let deadline = self.deadline();
+        let exchanged = self.exchange(method, requests, deadline);
         told(watch, method, requests.len(), exchanged.as_ref().map(Header::payload_len));
         exchanged.map(Some)
     }

@@ -220,10 +220,8 @@ impl Client {
         if before == State::Ready && !has_ended {
             return Ok(Refresh { before, after: before, reconnected: false });
         }
-        self.life.on(Event::Lost);
         let deadline = self.deadline();
-        let connected = self.connect(deadline);
-        connected.map_err(|error| self.life.note(error))?;
+        self.renew(deadline)?;
         Ok(Refresh { before, after: self.life.state, reconnected: true })
     }
 
@@ -273,6 +271,12 @@ impl Client {
     #[must_use]
     pub fn abort_handle(&self) -> Abort {
         self.abort.clone()
+    }
+
+    /// Connects because somebody asks for a connection, and not for a call of theirs.
+    fn renew(&mut self, deadline: Deadline) -> Result<(), CallError> {
+        self.life.on(Event::Lost);
+        self.connect(deadline).map_err(|error| self.life.note(error))
     }
 
     /// Makes a new connection in the place of whatever there is.
