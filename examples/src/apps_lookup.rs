@@ -2,7 +2,8 @@
 
 use std::ffi::CString;
 
-use netipc::WireMessage;
+use netipc::lookup::Keep;
+use netipc::{Answers, HandlerResult, Keys, WireMessage};
 
 use crate::{Label, Orchestrator};
 
@@ -114,4 +115,24 @@ pub struct AppsLookupResponse {
     /// One item a process.
     #[wire(directory, count_at = 4, count = u32)]
     pub items: Vec<App>,
+}
+
+/// What is known of processes, for whoever knows their numbers.
+#[netipc::service(name = "apps-lookup")]
+pub trait AppsLookup {
+    /// One item for each process: as it is known, or why not.
+    #[method(code = 5, lookup(keys = pids, items = items, echo = pid, generation = generation,
+        exceeded = AppStatus::PayloadExceeded, oversized = AppStatus::OversizedItem,
+        blank(uid = u32::MAX), keep = keep_app))]
+    fn lookup(&self, pids: Keys<'_, Pid>, reply: Answers<'_, App>) -> HandlerResult;
+}
+
+/// How long a client may keep what it was told of a process: what has no cgroup of its own has none later.
+fn keep_app(item: &AppView<'_>) -> Keep {
+    match (item.status(), item.cgroup_status()) {
+        (AppStatus::Known, CgroupOfApp::HostRoot | CgroupOfApp::UnknownPermanent) => Keep::UntilRestart,
+        (AppStatus::Known, CgroupOfApp::Known) => Keep::WhileUnchanged,
+        (AppStatus::Known, CgroupOfApp::UnknownRetryLater)
+        | (AppStatus::Unknown | AppStatus::PayloadExceeded | AppStatus::OversizedItem, _) => Keep::Never,
+    }
 }

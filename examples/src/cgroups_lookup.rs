@@ -1,8 +1,9 @@
 //! Method 4, `cgroups-lookup`: what is known of cgroups, by path.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
-use netipc::WireMessage;
+use netipc::lookup::Keep;
+use netipc::{Answers, HandlerResult, Keys, WireMessage};
 
 /// Asks for cgroups by path.
 #[derive(Debug, Clone, PartialEq, Eq, WireMessage)]
@@ -99,4 +100,22 @@ pub struct CgroupsLookupResponse {
     /// One item a path.
     #[wire(directory, count_at = 4, count = u32)]
     pub items: Vec<CgroupInfo>,
+}
+
+/// What is known of cgroups, for whoever knows their paths.
+#[netipc::service(name = "cgroups-lookup")]
+pub trait CgroupsLookup {
+    /// One item for each path: as it is known, or why not.
+    #[method(code = 4, lookup(keys = paths, items = items, echo = path, generation = generation,
+        exceeded = CgroupStatus::PayloadExceeded, oversized = CgroupStatus::OversizedItem, keep = keep_cgroup))]
+    fn lookup(&self, paths: Keys<'_, CStr>, reply: Answers<'_, CgroupInfo>) -> HandlerResult;
+}
+
+/// How long a client may keep what it was told of a cgroup.
+fn keep_cgroup(item: &CgroupInfoView<'_>) -> Keep {
+    match item.status() {
+        CgroupStatus::Known => Keep::WhileUnchanged,
+        CgroupStatus::UnknownPermanent => Keep::UntilRestart,
+        CgroupStatus::UnknownRetryLater | CgroupStatus::PayloadExceeded | CgroupStatus::OversizedItem => Keep::Never,
+    }
 }

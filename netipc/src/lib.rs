@@ -73,6 +73,8 @@ pub mod client;
 pub mod codec;
 #[cfg(target_os = "linux")]
 pub mod endpoint;
+#[cfg(target_os = "linux")]
+pub mod lookup;
 #[doc(hidden)]
 pub mod private;
 pub mod proto;
@@ -151,7 +153,7 @@ pub use netipc_derive::WireMessage;
 #[cfg(target_os = "linux")]
 pub use netipc_derive::service;
 #[cfg(target_os = "linux")]
-pub use service::{Call, HandlerError, HandlerResult, Reply, View};
+pub use service::{Answers, Call, HandlerError, HandlerResult, Keys, Reply, View};
 
 // Its sessions are for Linux.
 #[cfg(all(doctest, target_os = "linux"))]

@@ -3,6 +3,8 @@
 //! Owns: the contract between generated code and the library. It refuses to know how requests travel, and what becomes of
 //! a session after one has failed.
 
+mod lookup;
+
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
@@ -11,6 +13,9 @@ use crate::codec::private::Structure;
 use crate::codec::{DecodeError, Draft, EncodeError, WireMessage};
 use crate::session::{Peer, Ticket};
 use crate::wire::{Method, Status};
+
+pub use lookup::{Answers, KeyView, Keys, Lookup, Mark, Push, Sought};
+pub(crate) use lookup::{counted, own_answer};
 
 /// A message inside a request: `View<'_, M>` as a parameter of a method is proven and not copied.
 pub type View<'a, M> = <M as WireMessage>::View<'a>;
@@ -69,6 +74,12 @@ impl Service {
 pub(crate) trait Liveness: Sync {
     /// Nobody does, or the server is stopping.
     fn is_cancelled(&self) -> bool;
+
+    /// The largest answer that a later session may be agreed on, in bytes, if that can be larger than what is now.
+    fn ceiling(&self) -> usize;
+
+    /// An answer was made to fit, of which all would have had so many bytes.
+    fn wish(&self, bytes: usize);
 }
 
 /// A call from the server's side: who asks, and whether the answer is still wanted.
@@ -141,6 +152,16 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.liveness.is_some_and(Liveness::is_cancelled)
+    }
+
+    fn ceiling(&self) -> usize {
+        self.liveness.map_or(0, Liveness::ceiling)
+    }
+
+    fn wish(&self, bytes: usize) {
+        if let Some(liveness) = self.liveness {
+            liveness.wish(bytes);
+        }
     }
 }
 
@@ -284,6 +305,7 @@ impl<M: Structure> fmt::Debug for Reply<'_, M> {
 
 /// What generated code calls.
 pub(crate) mod private {
+    pub use super::lookup::answer;
     use super::{Draft, Failure, HandlerResult, Reply, Structure, Writer};
 
     /// Has `fill` build a reply where `writer` stands.

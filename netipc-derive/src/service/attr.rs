@@ -2,6 +2,8 @@
 //!
 //! Owns how they are spelt; what is unknown, repeated or misspelt is refused here.
 
+mod lookup;
+
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -10,7 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::token::Paren;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parenthesized, parse_quote};
 
-use super::model::Snapshot;
+use super::model::{LookupWords, Snapshot};
 use crate::diagnostics::Diagnostics;
 
 /// Whether it is an attribute of ours.
@@ -120,11 +122,13 @@ pub(super) struct OfMethod {
     pub(super) code: Option<(u16, Span)>,
     pub(super) idempotent: bool,
     pub(super) snapshot: Option<Snapshot>,
+    /// The lookup; `None` inside where it was refused.
+    pub(super) lookup: Option<Option<LookupWords>>,
 }
 
 /// Reads the `#[method(..)]` among `attributes`.
 pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> OfMethod {
-    let mut read = OfMethod { coded: false, code: None, idempotent: true, snapshot: None };
+    let mut read = OfMethod { coded: false, code: None, idempotent: true, snapshot: None, lookup: None };
     let mut all = Vec::new();
     for attribute in attributes.iter().filter(|attribute| is_method(attribute)) {
         match attribute.meta.require_list() {
@@ -136,7 +140,7 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
             Err(_) => errors.error(attribute, "write `#[method(code = 1)]`"),
         }
     }
-    each(all, &["code", "idempotent", "snapshot"], "a method", errors, |word, errors| {
+    each(all, &["code", "idempotent", "snapshot", "lookup"], "a method", errors, |word, errors| {
         if word.key == "code" {
             read.coded = true;
         }
@@ -151,7 +155,9 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
                 read.idempotent = lit.value;
             }
             None if word.key == "snapshot" && word.list.is_some() => read.snapshot = snapshot(word, errors),
+            None if word.key == "lookup" && word.list.is_some() => read.lookup = Some(lookup::read(word, errors)),
             _ if word.key == "snapshot" => misspelt(&word, SNAPSHOT, errors),
+            _ if word.key == "lookup" => misspelt(&word, "lookup(keys = .., items = .., ..)", errors),
             _ if word.key == "code" => misspelt(&word, "code = 1", errors),
             _ => misspelt(&word, "idempotent = false", errors),
         }

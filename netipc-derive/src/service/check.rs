@@ -1,11 +1,12 @@
 //! The rules between what was read: codes, and names that generated code has already.
 
+use quote::ToTokens;
 use syn::Ident;
 use syn::ext::IdentExt;
 
 use syn::Type;
 
-use super::model::{Method, Part, Payload, Returns, Service};
+use super::model::{KeyType, Lookup, Method, Part, Payload, Returns, Service};
 use crate::diagnostics::Diagnostics;
 use crate::message::check::{MOST_TAILS, types};
 use crate::message::model::Kind;
@@ -36,6 +37,7 @@ pub(super) fn check(service: &Service, errors: &mut Diagnostics) {
         params(service, method, errors);
         kinds(service, method, errors);
         snapshot(service, method, earlier, errors);
+        lookup(service, method, errors);
     }
 }
 
@@ -82,7 +84,9 @@ fn taken(service: &Service, ty: &Type, errors: &mut Diagnostics) {
         let names = ["Request", "RequestView", "RequestBuilder", "Reply", "ReplyView", "ReplyBuilder"];
         names.map(|what| service.message(method, what))
     });
-    if ends.into_iter().chain(messages).chain(of_snapshots).any(|generated| generated == *name) {
+    let of_lookups = service.methods.iter().filter(|method| method.lookup.is_some());
+    let of_lookups = of_lookups.flat_map(|method| ["Lookup", "Cache"].map(|what| service.message(method, what)));
+    if ends.into_iter().chain(messages).chain(of_snapshots).chain(of_lookups).any(|generated| generated == *name) {
         errors.error(ty, format!("`{name}` conflicts with the generated type of that name; rename yours"));
     }
 }
@@ -103,6 +107,37 @@ fn snapshot(service: &Service, method: &Method, earlier: &[Method], errors: &mut
     if matches!(method.request(), Payload::Generated) {
         let message = "a cache has nothing to ask with; a snapshot's method takes no parameters, or one message that may be empty";
         errors.error_at(snapshot.span, message);
+    }
+}
+
+fn lookup(service: &Service, method: &Method, errors: &mut Diagnostics) {
+    let Some(Lookup { words, key, item }) = &method.lookup else { return };
+    if !method.idempotent {
+        let message = "a lookup changes nothing, and is asked again for what had no room; leave `idempotent` out";
+        errors.error_at(words.span, message);
+    }
+    if method.snapshot.is_some() {
+        errors.error_at(words.span, "a method is a snapshot or a lookup; make two of it");
+    }
+    let of_messages = [(&words.keys, "Request"), (&words.items, "Reply"), (&words.generation, "Reply")];
+    for (field, message) in of_messages {
+        let name = field.unraw().to_string();
+        if let Some((_, owner)) = OF_MESSAGES.iter().find(|(taken, _)| *taken == name) {
+            let owner = service.message(method, &format!("{message}{owner}"));
+            errors.error(field, format!("`{name}` conflicts with generated `{owner}::{name}`; choose another name"));
+        }
+    }
+    if words.items == words.generation {
+        errors.error(&words.generation, "the items have this name already; choose another for the generation");
+    }
+    if words.exceeded.to_token_stream().to_string() == words.oversized.to_token_stream().to_string() {
+        let message =
+            "this says already that there was no room left; an item that fits no answer has a status of its own";
+        errors.error(&words.oversized, message);
+    }
+    taken(service, item, errors);
+    if let KeyType::Message(key) = key {
+        taken(service, key, errors);
     }
 }
 

@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, LitStr, Path, Type, Visibility};
+use syn::{Attribute, Expr, Ident, LitStr, Path, Type, Visibility};
 
 use crate::message::model::Kind;
 
@@ -45,6 +45,41 @@ pub(super) struct Method {
     pub(super) params: Vec<Param>,
     pub(super) returns: Returns,
     pub(super) snapshot: Option<Snapshot>,
+    /// Then it has neither parameters nor a result.
+    pub(super) lookup: Option<Lookup>,
+}
+
+/// What is declared of a lookup.
+pub(super) struct LookupWords {
+    pub(super) span: Span,
+    /// The field of the request.
+    pub(super) keys: Ident,
+    /// Fields of the reply.
+    pub(super) items: Ident,
+    pub(super) generation: Ident,
+    /// Fields of an item.
+    pub(super) echo: Ident,
+    pub(super) status: Ident,
+    /// What the status says.
+    pub(super) exceeded: Path,
+    pub(super) oversized: Path,
+    /// What fields of an item hold unless somebody sets them.
+    pub(super) blank: Vec<(Ident, Expr)>,
+    /// Says how long an item may be kept.
+    pub(super) keep: Option<Path>,
+}
+
+/// What is looked for.
+pub(super) enum KeyType {
+    Text,
+    Message(Box<Type>),
+}
+
+/// A lookup.
+pub(super) struct Lookup {
+    pub(super) words: LookupWords,
+    pub(super) key: KeyType,
+    pub(super) item: Type,
 }
 
 /// What a cache has to know of the reply: names of its fields.
@@ -118,6 +153,7 @@ pub(super) enum Payload<'m> {
 impl Method {
     pub(super) fn request(&self) -> Payload<'_> {
         match self.params.as_slice() {
+            [] if self.lookup.is_some() => Payload::Generated,
             [] => Payload::Empty,
             [Param { ty, kind: Kind::Named, .. }] => Payload::Itself(ty),
             _ => Payload::Generated,
@@ -126,6 +162,7 @@ impl Method {
 
     pub(super) fn reply(&self) -> Payload<'_> {
         match &self.returns {
+            Returns::Nothing if self.lookup.is_some() => Payload::Generated,
             Returns::Nothing => Payload::Empty,
             Returns::InPlace(ty) | Returns::Value(Part { ty, kind: Kind::Named }) => Payload::Itself(ty),
             Returns::Value(_) | Returns::Outcome(..) => Payload::Generated,

@@ -2,6 +2,7 @@
 //!
 //! Owns what cannot be modelled at all: generics, receivers, patterns, and types that can't travel.
 
+mod lookup;
 mod params;
 mod returns;
 
@@ -15,7 +16,7 @@ use syn::{
 use self::params::Parameters;
 pub(super) use self::params::is_name;
 use super::attr;
-use super::model::{Method, Param, Returns, Service};
+use super::model::{Lookup, Method, Param, Returns, Service};
 use crate::diagnostics::Diagnostics;
 use crate::message::model::Kind;
 use crate::message::types::classify;
@@ -74,15 +75,22 @@ fn method(item: &TraitItemFn, position: usize, generic: bool, errors: &mut Diagn
         errors.error(&sig.ident, "there are 65535 codes, and no more methods");
     }
     signature(sig, errors);
-    let (read, returns) = if generic || !sig.generics.params.is_empty() {
-        // Generics were refused where they are declared, and what is made of them says nothing more.
-        let mut echoes = Diagnostics::new();
-        let both = types(sig, &mut echoes);
-        let _ = echoes.finish();
-        both
+    let of_types = !generic && sig.generics.params.is_empty();
+    // Generics were refused where they are declared, and what is made of them says nothing more.
+    let mut echoes = Diagnostics::new();
+    let told = if of_types { &mut *errors } else { &mut echoes };
+    let is_lookup = given.lookup.is_some();
+    let (read, returns, lookup) = if is_lookup {
+        let looked = lookup::read(sig, told);
+        let call = looked.as_ref().is_some_and(|looked| looked.call);
+        let lookup = given.lookup.flatten().zip(looked);
+        let lookup = lookup.map(|(words, looked)| Lookup { words, key: looked.key, item: looked.item });
+        (Parameters { call, params: Vec::new(), reply: None }, Returns::Nothing, lookup)
     } else {
-        types(sig, errors)
+        let (read, returns) = types(sig, told);
+        (read, returns, None)
     };
+    let _ = echoes.finish();
     Method {
         ident: sig.ident.clone(),
         docs: those(&item.attrs, "doc"),
@@ -95,6 +103,7 @@ fn method(item: &TraitItemFn, position: usize, generic: bool, errors: &mut Diagn
         params: read.params,
         returns,
         snapshot: given.snapshot,
+        lookup,
     }
 }
 
@@ -196,15 +205,16 @@ fn message<'t>(ty: &'t Type, name: &str, errors: &mut Diagnostics) -> Option<&'t
 /// Whether it is called a view or a reply and is none.
 pub(super) fn is_of_nothing(ty: &Type) -> bool {
     let mut errors = Diagnostics::new();
-    let refused =
-        ["View", "Reply"].iter().any(|name| arguments(ty, name).is_some() && message(ty, name, &mut errors).is_none());
+    let refused = ["View", "Reply", "Answers"]
+        .iter()
+        .any(|name| arguments(ty, name).is_some() && message(ty, name, &mut errors).is_none());
     let _ = errors.finish();
     refused
 }
 
 /// Whether a parameter is between the server and its handler: the call, or the reply.
 pub(super) fn is_of_server(ty: &Type) -> bool {
-    params::is_call(ty) || arguments(ty, "Reply").is_some()
+    params::is_call(ty) || ["Reply", "Answers"].iter().any(|name| arguments(ty, name).is_some())
 }
 
 /// A parameter by itself, if it is one, for what stands in where there are mistakes.

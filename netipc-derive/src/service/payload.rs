@@ -4,10 +4,14 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 
+use super::emit::Calls;
 use super::model::{Method, Payload, Returns, Service};
 
 /// The request and the reply of one method.
 pub(super) fn emit(service: &Service, method: &Method) -> TokenStream {
+    if let Some(lookup) = &method.lookup {
+        return Calls { service, method }.lookup_messages(lookup);
+    }
     let name = format!("[`{}::{}`]", service.ident.unraw(), method.ident.unraw());
     let request = {
         let fields = method.params.iter().map(|param| {
@@ -63,7 +67,7 @@ fn one(
 }
 
 /// The message's fields may print nothing, so neither does it.
-fn debug(method: &Method, ident: &syn::Ident) -> TokenStream {
+pub(super) fn debug(method: &Method, ident: &syn::Ident) -> TokenStream {
     let (cfgs, text) = (&method.cfgs, ident.unraw().to_string());
     quote! {
         #(#cfgs)*

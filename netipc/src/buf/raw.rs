@@ -173,6 +173,22 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Where it stands, and what did not find room so far.
+    #[inline]
+    pub(crate) const fn mark(&self) -> Mark {
+        Mark { len: self.len, peak: self.peak }
+    }
+
+    /// Goes back there: what was written since then counts for nothing.
+    #[inline]
+    pub(crate) const fn rewind(&mut self, mark: Mark) {
+        // Bytes below an earlier `len` were claimed then (invariant 2).
+        if mark.len <= self.len {
+            self.len = mark.len;
+            self.peak = mark.peak;
+        }
+    }
+
     /// Moves all bytes from `from` on down to `to`, and the cursor with them.
     ///
     /// Does nothing unless `to <= from <= self.len()`.
@@ -231,6 +247,13 @@ impl<'a> Writer<'a> {
             self.put(at, &old.wrapping_sub(by).to_ne_bytes());
         }
     }
+}
+
+/// Where a writer stood.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    len: usize,
+    peak: usize,
 }
 
 /// How far a writer has come that another one [goes on](Writer::branch) for.
@@ -380,6 +403,24 @@ mod tests {
         assert_eq!((part.needed(), part.fits()), (5, true));
         reach.advance(&part);
         assert_eq!((writer.needed(), writer.fits()), (11, false));
+    }
+
+    #[test]
+    fn what_was_written_since_a_mark_can_be_taken_back() {
+        let mut buffer = [0_u8; 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.append(b"ab");
+        let mark = writer.mark();
+        writer.append(b"0123456789");
+        writer.close_gap(2, 12);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (2, 12, false));
+        writer.rewind(mark);
+        assert_eq!((writer.len(), writer.needed(), writer.fits()), (2, 2, true));
+        writer.append(b"cd");
+        let ahead = writer.mark();
+        writer.rewind(mark);
+        writer.rewind(ahead);
+        assert_eq!(writer.len(), 2);
     }
 
     #[test]

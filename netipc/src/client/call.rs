@@ -71,21 +71,16 @@ impl Client {
     pub(crate) fn fetch<R: Structure>(
         &mut self,
         method: &'static MethodInfo,
-        mut fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
+        fill: impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<Kept<R>, CallError> {
         let deadline = self.deadline();
-        if !self.ready() {
-            self.renew(deadline)?;
-        }
-        let header = self.ask_one(method, &mut fill, deadline)?;
-        let Self { session, life, .. } = self;
-        let Some(session) = session else { return Err(life.fail(CallError::NotReady(life.state))) };
-        life.answer(Kept::new(session.keep_last(&header)))
+        self.connected(deadline)?;
+        self.fetch_by(method, fill, deadline)
     }
 
     /// Has one request answered, and tells of it; the answer's header.
     #[inline]
-    fn ask_one(
+    pub(super) fn ask_one(
         &mut self,
         method: &'static MethodInfo,
         fill: &mut impl FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::error::CallError;
 use super::growth::Growth;
+use super::lookup::Ceilings;
 use super::{Client, Place, Stub};
 use crate::endpoint::Endpoint;
 use crate::session::{ClientConfig, Nearby, Wait};
@@ -24,6 +25,7 @@ pub struct Config<S> {
     pub(super) session: ClientConfig,
     pub(super) timeout: Duration,
     pub(super) growth: Growth,
+    pub(super) ceilings: Ceilings,
     stub: PhantomData<fn() -> S>,
 }
 
@@ -39,6 +41,7 @@ impl<S> fmt::Debug for Config<S> {
             .field("session", &self.session)
             .field("timeout", &self.timeout)
             .field("growth", &self.growth)
+            .field("ceilings", &self.ceilings)
             .finish()
     }
 }
@@ -54,7 +57,7 @@ impl<S: Stub> Config<S> {
     #[must_use]
     pub fn new() -> Self {
         let session = ClientConfig::new().wait(Wait::Adaptive);
-        Self { session, timeout: TIMEOUT, growth: Growth::new(), stub: PhantomData }
+        Self { session, timeout: TIMEOUT, growth: Growth::new(), ceilings: Ceilings::new(), stub: PhantomData }
     }
 
     /// What the server asks to be shown.
@@ -124,6 +127,24 @@ impl<S: Stub> Config<S> {
         Self { session: self.session.response_ceiling(bytes), growth: self.growth.with_response_ceiling(bytes), ..self }
     }
 
+    /// The most keys that one lookup may have; 65,536 by default (docs/protocol.md, section 6.4).
+    #[must_use]
+    pub fn max_lookup_keys(self, keys: usize) -> Self {
+        Self { ceilings: Ceilings { keys, ..self.ceilings }, ..self }
+    }
+
+    /// The most calls that one lookup may take; 4,096 by default.
+    #[must_use]
+    pub fn max_lookup_calls(self, calls: usize) -> Self {
+        Self { ceilings: Ceilings { calls, ..self.ceilings }, ..self }
+    }
+
+    /// The most bytes that the answers of one lookup may have, all together; 64 MiB by default.
+    #[must_use]
+    pub fn max_lookup_bytes(self, bytes: usize) -> Self {
+        Self { ceilings: Ceilings { bytes, ..self.ceilings }, ..self }
+    }
+
     /// A client of the service in the directory `run_dir`, not connected. A name or a path that can't be is told by
     /// `refresh`.
     #[must_use]
@@ -149,6 +170,6 @@ impl<S: Stub> Config<S> {
     }
 
     fn client_of(self, place: Place) -> Client {
-        Client::new(place, self.session, self.timeout, self.growth)
+        Client::new(place, self.session, self.timeout, (self.growth, self.ceilings))
     }
 }

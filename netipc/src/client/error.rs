@@ -82,6 +82,9 @@ pub enum CallError<E = Infallible> {
     /// The answer breaks a rule of its layout.
     #[error("the answer is malformed: {0}")]
     Answer(DecodeError),
+    /// A logical lookup could not be completed.
+    #[error("the lookup has failed: {0}")]
+    Lookup(LookupError),
     /// The server broke a rule of the protocol, or the machine lacked what the session needed.
     #[error(transparent)]
     Session(Error),
@@ -111,7 +114,81 @@ impl CallError {
             Self::Miscounted { asked, answered } => CallError::Miscounted { asked, answered },
             Self::ForeignTicket => CallError::ForeignTicket,
             Self::Answer(error) => CallError::Answer(error),
+            Self::Lookup(error) => CallError::Lookup(error),
             Self::Session(error) => CallError::Session(error),
+        }
+    }
+}
+
+/// Why a logical lookup could not be completed although each of its calls was answered (docs/protocol.md, section 6.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// There are more keys than one lookup may have; nothing was sent.
+    #[error("{keys} keys are more than the {most} that one lookup may have")]
+    TooManyKeys {
+        /// The keys.
+        keys: usize,
+        /// As many as there may be.
+        most: usize,
+    },
+    /// It would take more calls than one lookup may make.
+    #[error("it takes more than {most} calls")]
+    TooManyCalls {
+        /// As many as there may be.
+        most: usize,
+    },
+    /// All answers together are larger than they may be.
+    #[error("the answers are larger than {most} bytes")]
+    TooLarge {
+        /// The bytes that they may have.
+        most: usize,
+    },
+    /// An item has another key than the one that it answers.
+    #[error("the item for key {index} is that of another key")]
+    WrongKey {
+        /// The key, counted from 0.
+        index: usize,
+    },
+    /// An answer has more or fewer items than there were keys.
+    #[error("{asked} keys were asked for, and {answered} answered")]
+    Miscounted {
+        /// The keys of one request.
+        asked: usize,
+        /// The items of its answer.
+        answered: usize,
+    },
+    /// What the server knows has changed between two calls.
+    #[error("the generation was {before} and is {now}, in the midst of the lookup")]
+    GenerationChanged {
+        /// That of the first answer.
+        before: u64,
+        /// That of a later one.
+        now: u64,
+    },
+    /// An answer that had no room left for one key has an item for a later one.
+    #[error("key {index} is answered, although there was no room left before it")]
+    OutOfOrder {
+        /// The later key, counted from 0.
+        index: usize,
+    },
+    /// The server says that there is no room left, and was asked for nothing else.
+    #[error("key {index} is not answered, however few keys are asked for")]
+    NoProgress {
+        /// The key, counted from 0.
+        index: usize,
+    },
+}
+
+impl LookupError {
+    /// Whether the server broke a rule.
+    pub(super) const fn is_breach(&self) -> bool {
+        match self {
+            Self::WrongKey { .. } | Self::Miscounted { .. } | Self::OutOfOrder { .. } | Self::NoProgress { .. } => true,
+            Self::TooManyKeys { .. }
+            | Self::TooManyCalls { .. }
+            | Self::TooLarge { .. }
+            | Self::GenerationChanged { .. } => false,
         }
     }
 }

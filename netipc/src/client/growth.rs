@@ -53,12 +53,17 @@ pub(super) struct Growth {
     request: Bounded,
     response: Bounded,
     items: Bounded,
+    /// Whether a larger request limit was proposed for lookups and not agreed on.
+    no_larger_requests: bool,
+    /// The response limit that has not grown for lookups.
+    last_answers: u32,
 }
 
 impl Growth {
     pub(super) const fn new() -> Self {
         let payload = Bounded::open(CEILING);
-        Self { request: payload, response: payload, items: Bounded::open(ITEMS_CEILING) }
+        let items = Bounded::open(ITEMS_CEILING);
+        Self { request: payload, response: payload, items, no_larger_requests: false, last_answers: 0 }
     }
 
     pub(super) const fn with_request(self, bytes: u32) -> Self {
@@ -127,6 +132,29 @@ impl Growth {
         self.response.grow(agreed, (u64::from(agreed) + 1).max(u64::from(SMALLEST)))
     }
 
+    /// The largest request and response payloads that a lookup may hope for, in bytes, where these are agreed on now.
+    pub(super) fn most_of_lookups(&self, agreed: &Terms) -> (u32, u32) {
+        let request = if self.no_larger_requests { 0 } else { self.request.most() };
+        let may_grow = self.response.is_open && agreed.response_payload > self.last_answers;
+        let response = if may_grow { self.response.most() } else { 0 };
+        (request.max(agreed.request_payload), response.max(agreed.response_payload))
+    }
+
+    /// Makes room for requests of `needed` bytes, or of as many as there can be; whether that is more than `agreed`.
+    pub(super) fn stretch_request(&mut self, agreed: u32, needed: u64) -> bool {
+        self.request.grow(agreed, needed.min(self.request.ceiling.into()))
+    }
+
+    /// Whether a larger request limit was refused.
+    pub(super) const fn requests_are_settled(&mut self, refused: bool) {
+        self.no_larger_requests = refused;
+    }
+
+    /// The response limit did not grow beyond `agreed`.
+    pub(super) fn answers_are_settled(&mut self, agreed: u32) {
+        self.last_answers = self.last_answers.max(agreed);
+    }
+
     /// Proposes no more than every server takes; whether that is less.
     pub(super) fn retreat(&mut self) -> bool {
         let retreats = self.request.is_open && self.request.now > SMALLEST;
@@ -139,7 +167,7 @@ impl Growth {
 
 #[cfg(test)]
 mod tests {
-    use super::{CEILING, Growth, ITEMS_CEILING, SMALLEST};
+    use super::{CEILING, Growth, ITEMS_CEILING, SMALLEST, Terms};
 
     #[test]
     fn what_is_not_set_grows_by_powers_of_two_up_to_its_ceiling() {
@@ -174,6 +202,33 @@ mod tests {
         let mut growth = Growth::new().with_request(4000).with_response(5000);
         assert!(!growth.grow_request(4000, 4001) && !growth.grow_response(5000) && !growth.retreat());
         assert_eq!(growth.proposed(), (4000, 5000));
+    }
+
+    #[test]
+    fn lookups_hope_for_the_ceilings_until_they_have_tried() {
+        let terms = |request, response| {
+            let profile = crate::wire::Profiles::BASELINE;
+            let (items, packet) = (1024, 1 << 16);
+            Terms {
+                profile,
+                request_payload: request,
+                request_items: items,
+                response_payload: response,
+                response_items: items,
+                packet_size: packet,
+                session_id: 1,
+            }
+        };
+        let mut growth = Growth::new();
+        assert_eq!(growth.most_of_lookups(&terms(1024, 1024)), (CEILING, CEILING));
+        assert!(growth.stretch_request(1024, u64::MAX) && growth.proposed().0 == CEILING);
+        growth.requests_are_settled(true);
+        growth.answers_are_settled(2048);
+        assert_eq!(growth.most_of_lookups(&terms(1024, 2048)), (1024, 2048));
+        assert_eq!(growth.most_of_lookups(&terms(4096, 4096)), (4096, CEILING));
+        let mut law = Growth::new().with_request(2000).with_response(3000);
+        assert_eq!(law.most_of_lookups(&terms(2000, 3000)), (2000, 3000));
+        assert!(!law.stretch_request(2000, 2001));
     }
 
     #[test]

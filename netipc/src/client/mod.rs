@@ -10,6 +10,7 @@ mod call;
 mod config;
 mod error;
 mod growth;
+mod lookup;
 mod many;
 mod method;
 mod pending;
@@ -24,8 +25,10 @@ use core::fmt;
 use core::time::Duration;
 
 pub use config::Config;
-pub use error::CallError;
+pub use error::{CallError, LookupError};
 use growth::Growth;
+pub(crate) use lookup::Budget;
+use lookup::Ceilings;
 pub use many::Replies;
 pub use method::TypedMethod;
 use pending::Pending;
@@ -113,6 +116,7 @@ pub struct Client {
     /// That of the next call, where it is another.
     next_timeout: Option<Duration>,
     growth: Growth,
+    ceilings: Ceilings,
     session: Option<ClientSession>,
     life: Life,
     /// Where batches are put together.
@@ -194,6 +198,10 @@ impl Life {
         | CallError::Status(_) = &error
         {
             trace::server_broke_a_rule(&error);
+        } else if let CallError::Lookup(lookup) = &error {
+            if lookup.is_breach() {
+                trace::server_broke_a_rule(&error);
+            }
         }
         self.last_error = Some(error.clone());
         error
@@ -201,12 +209,13 @@ impl Life {
 }
 
 impl Client {
-    fn new(place: Place, config: ClientConfig, timeout: Duration, growth: Growth) -> Self {
+    fn new(place: Place, config: ClientConfig, timeout: Duration, (growth, ceilings): (Growth, Ceilings)) -> Self {
         let abort = Abort::new();
         let config = config.abort(&abort);
         let pending = Pending::new(sync::unique());
         let (requests, life) = (Requests::default(), Life::new());
-        Self { place, config, abort, timeout, next_timeout: None, growth, session: None, life, requests, pending }
+        let (session, next_timeout) = (None, None);
+        Self { place, config, abort, timeout, next_timeout, growth, ceilings, session, life, requests, pending }
     }
 
     /// Connects, if there is no connection or the server has closed it, within the timeout of a call.

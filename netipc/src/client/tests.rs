@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use rustix::io::Errno;
 
 use super::growth::Growth;
+use super::lookup::Ceilings;
 use super::state::{Event, State};
 use super::{CallError, Client, Place};
 use crate::WireMessage;
@@ -110,7 +111,7 @@ fn lab(growth: Growth) -> (Arc<Lab>, Client) {
     let gate = Gate::new(ServerConfig::new().abort(&abort));
     let lab = Arc::new(Lab { gate, abort, next: Mutex::default() });
     let place = Place::Nearby(Arc::<Lab>::clone(&lab));
-    (lab, Client::new(place, ClientConfig::new(), Duration::from_secs(600), growth))
+    (lab, Client::new(place, ClientConfig::new(), Duration::from_secs(600), (growth, Ceilings::new())))
 }
 
 impl Lab {

@@ -271,6 +271,11 @@ impl<'a, I: Item> Items<'a, I> {
         self.0.get(index).map(I::view)
     }
 
+    /// The bytes of item number `index`, which are such an item by themselves.
+    pub(crate) fn bytes(&self, index: usize) -> Option<&'a [u8]> {
+        self.0.bytes(index)
+    }
+
     /// Owned copies.
     #[doc(hidden)]
     #[must_use]

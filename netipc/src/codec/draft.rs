@@ -48,6 +48,35 @@ impl<'w, M: Structure> Draft<'w, M> {
     }
 }
 
+/// A message that goes on where a writer stands which it owns meanwhile, and may be taken back once its length is known.
+pub(crate) struct Trial<'w, M: Structure> {
+    builder: M::Builder<'w>,
+}
+
+impl<'w, M: Structure> Trial<'w, M> {
+    /// Begins a message where `writer` stands.
+    #[inline]
+    pub(crate) fn new(writer: Writer<'w>) -> Self {
+        Self { builder: M::builder(Frame::behind(writer)) }
+    }
+
+    /// What sets its fields.
+    #[inline]
+    pub(crate) const fn builder(&mut self) -> &mut M::Builder<'w> {
+        &mut self.builder
+    }
+
+    /// Completes it: the writer, and the length in bytes or what is wrong. The writer stands behind it, whatever came of it.
+    #[inline]
+    pub(crate) fn end(self) -> (Writer<'w>, Result<usize, EncodeError>) {
+        let mut frame = self.builder.into_frame();
+        frame.close();
+        let Core { out, at, .. } = frame.core;
+        let outcome = out.outcome(at);
+        (out.writer, outcome)
+    }
+}
+
 /// Writes a whole message where `writer` stands.
 pub(super) fn write<M: Structure>(message: &M, writer: &mut Writer<'_>) -> Result<usize, EncodeError> {
     let (part, reach) = writer.branch();

@@ -35,6 +35,7 @@ pub use cell::Extent;
 pub use code_cell::CodeView;
 pub use directory::{Items, KeysBuilder};
 pub use draft::Draft;
+pub(crate) use draft::Trial;
 pub use error::{Amplified, DecodeError, EncodeError, Rule};
 pub use list::{List, RecordsBuilder, Table, ValuesBuilder};
 pub use message::Tolerate;
@@ -61,13 +62,13 @@ pub(crate) mod private {
     pub use super::message::{Breach, Builder, Image, Payload, Structure, Tolerate, blank, spreads};
     pub use super::named::{Count, Digest, DirectoryOf, Key, Made, Named, Records, TableOf};
     pub use super::prove::Prover;
-    pub use super::proven::{Fields, OneOf, Place, Whole, no_variant};
+    pub use super::proven::{Fields, OneOf, Place, Whole};
     pub use super::rule::{Constant, Field, Rule, Text, Version, Zero};
     pub use super::rules::{Group, Rules};
     pub use super::scalar::Scalar;
     pub use super::spans::Spans;
     pub use super::table::{Rule as Table, probe_count};
-    pub use super::tagged::{Tag, Tagged, Variant, Variants};
+    pub use super::tagged::{Tag, Tagged, Variant, Variants, no_variant};
     pub use super::text::{Bytes, NulBytes, TextCell};
 }
 

@@ -481,18 +481,13 @@ impl<'a, I: Item + ?Sized> Entries<'a, I> {
         self.entries.len() + self.area.len()
     }
 
+    /// The bytes of one item.
+    pub(super) fn bytes(&self, index: usize) -> Option<&'a [u8]> {
+        self.get(index).map(|whole| whole.bytes)
+    }
+
     /// What the lengths of all items add up to.
     pub(super) fn total(&self) -> usize {
         self.entries.chunks_exact(8).fold(0, |sum, entry| sum.saturating_add(widen(slot(entry).1)))
     }
-}
-
-/// Where a getter of an enum with data ends up when no variant has the tag: the proof let no such tag pass.
-///
-/// # Panics
-/// Always; it can't be reached.
-#[cold]
-#[expect(clippy::panic, reason = "can't be reached: the proof of a tag is that one variant has it")]
-pub fn no_variant() -> ! {
-    panic!("a proven tag names no variant")
 }

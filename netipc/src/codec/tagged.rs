@@ -139,3 +139,13 @@ impl<R: Tag, V: Variants> Rule for Tagged<R, V> {
         V::lower(R::written(writer, at), writer, at, by);
     }
 }
+
+/// Where a getter of an enum with data ends up when no variant has the tag: the proof let no such tag pass.
+///
+/// # Panics
+/// Always; it can't be reached.
+#[cold]
+#[expect(clippy::panic, reason = "can't be reached: the proof of a tag is that one variant has it")]
+pub fn no_variant() -> ! {
+    panic!("a proven tag names no variant")
+}

@@ -24,6 +24,11 @@ impl Growth {
         &self.now
     }
 
+    /// How far it may grow, in bytes.
+    pub(super) fn ceiling(&self) -> usize {
+        usize::try_from(self.ceiling).unwrap_or(usize::MAX)
+    }
+
     /// An answer of `needed` bytes did not fit: later ones of that size do, if the ceiling allows it.
     pub(super) fn remember(&self, needed: u64) {
         let wanted = needed.checked_next_power_of_two().unwrap_or(u64::MAX).min(self.ceiling.into());

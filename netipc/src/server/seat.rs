@@ -107,6 +107,14 @@ impl Liveness for Interest<'_> {
     fn is_cancelled(&self) -> bool {
         self.floor.is_stopping() || self.lifeline.has_hung_up()
     }
+
+    fn ceiling(&self) -> usize {
+        self.floor.growth.ceiling()
+    }
+
+    fn wish(&self, bytes: usize) {
+        self.floor.growth.remember(bytes.min(self.ceiling()) as u64);
+    }
 }
 
 impl AsFd for Seat {

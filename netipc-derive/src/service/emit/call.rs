@@ -69,7 +69,7 @@ impl Calls<'_> {
     }
 
     /// What is said of the method where it is declared, and what a call adds.
-    fn docs(&self) -> TokenStream {
+    pub(super) fn docs(&self) -> TokenStream {
         let Self { service, method } = self;
         let krate = service.krate.to_token_stream().to_string().replace(' ', "");
         let declared = format!("[`{}::{}`]", service.ident.unraw(), method.ident.unraw());

@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod lookup;
 mod many;
 mod pipeline;
 mod serve;
@@ -39,16 +40,28 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         let (ident, cfgs) = (constant(index), &method.cfgs);
         quote!(#(#cfgs)* #ident)
     });
-    let caches = service.methods.iter().map(|method| Calls { service, method }.cache());
-    let sources = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.source(index));
+    let types = service.methods.iter().map(|method| {
+        let calls = Calls { service, method };
+        let (cache, lookup) = (calls.cache(), calls.lookup_types());
+        quote!(#cache #lookup)
+    });
+    let known = service.methods.iter().enumerate().map(|(index, method)| {
+        let calls = Calls { service, method };
+        let (source, lookup) = (calls.source(index), calls.lookup_impl(index));
+        quote!(#source #lookup)
+    });
     let name = &service.name;
     let methods = service.methods.iter().enumerate().map(|(index, method)| {
         let calls = Calls { service, method };
+        if let Some(lookup) = &method.lookup {
+            return calls.looks_up(lookup);
+        }
         let (one, many) = (calls.emit(index), calls.batch());
         quote!(#one #many)
     });
-    let markers = service.methods.iter().map(|method| Calls { service, method }.marker());
-    let typed = service.methods.iter().enumerate().map(|(index, method)| Calls { service, method }.typed(index));
+    let single = || service.methods.iter().enumerate().filter(|(_, method)| method.lookup.is_none());
+    let markers = single().map(|(_, method)| Calls { service, method }.marker());
+    let typed = single().map(|(index, method)| Calls { service, method }.typed(index));
     let (pipeline, pipelined, begin) = pipeline::pipeline(service);
     let docs = format!("Calls the methods of [`{0}`](trait@{0}) in another process.", service.ident.unraw());
     let client_ident = service.named("Client");
@@ -57,7 +70,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         const __SERVICE: #krate::service::Service = #krate::service::Service::new(#name, &[#(#listed),*]);
         #(#typed)*
         #pipelined
-        #(#sources)*
+        #(#known)*
     };
     let methods = quote!(#begin #(#methods)*);
     let client = client(service, &docs.to_token_stream(), &methods, &quote!(&__SERVICE), &constants);
@@ -68,7 +81,7 @@ pub(super) fn emit(service: &Service) -> TokenStream {
         #(#messages)*
         #(#markers)*
         #pipeline
-        #(#caches)*
+        #(#types)*
 
         #[doc = #docs]
         #[derive(::core::fmt::Debug)]

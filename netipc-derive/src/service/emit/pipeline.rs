@@ -10,7 +10,9 @@ use crate::service::model::Service;
 /// The type, what it can do, and how a client makes one.
 pub(super) fn pipeline(service: &Service) -> (TokenStream, TokenStream, TokenStream) {
     let (krate, vis, pipeline) = (&service.krate, &service.vis, service.named("Pipeline"));
-    let methods = service.methods.iter().map(|method| Calls { service, method }.pipelined());
+    // A lookup is many calls, of which each depends on the one before.
+    let single = service.methods.iter().filter(|method| method.lookup.is_none());
+    let methods = single.map(|method| Calls { service, method }.pipelined());
     let of_pipelines = quote!(#krate::client::Pipeline);
     let docs = format!("Calls the methods of [`{}`], several before the first answer.", service.ident.unraw());
     let item = quote! {

@@ -12,6 +12,9 @@ impl Calls<'_> {
     /// The arm that serves the method.
     pub(super) fn serve(&self) -> TokenStream {
         let Self { service, method } = self;
+        if method.lookup.is_some() {
+            return self.serve_lookup();
+        }
         let (krate, private, request, reply) = (&service.krate, self.private(), self.request(), self.reply());
         let (trait_ident, ident, cfgs) = (&service.ident, &method.ident, &method.cfgs);
         let code = Literal::u16_suffixed(method.code.unwrap_or_default());

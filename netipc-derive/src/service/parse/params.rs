@@ -4,7 +4,7 @@ use syn::spanned::Spanned;
 use syn::{FnArg, Ident, Pat, PatIdent, PatType, Signature, Type, TypeReference, parse_quote};
 
 use super::returns::is_unit;
-use super::{arguments, last, message, without_self};
+use super::{arguments, last, lookup, message, without_self};
 use crate::diagnostics::Diagnostics;
 use crate::message::model::Kind;
 use crate::message::types::classify;
@@ -47,6 +47,10 @@ impl Parameters {
                 (_, false) => errors.error(typed, "`&Call<'_>` is the first parameter; put it behind `&self`"),
             }
             return;
+        }
+        if lookup::is_part(ty) {
+            let message = "these are the keys of a lookup and its answers; declare it with `#[method(lookup(..))]`";
+            return errors.error(ty, message);
         }
         let is_reply = arguments(ty, "Reply").is_some();
         if self.reply.is_some() {

@@ -1,0 +1,369 @@
+//! Level 3: logical lookups, which take as many calls as they need.
+//!
+//! Owns: which keys go into which request, what is asked again, and how the answers make one. It refuses to believe an
+//! answer: items have to be those of the keys, in their order, all of one generation (docs/protocol.md, section 6.4).
+//!
+//! A generated client has a function for each lookup, which returns an [`Answer`].
+
+mod cache;
+mod plan;
+
+use core::fmt;
+
+use crate::client::{CallError, Client, LookupError};
+use crate::codec::private::Structure;
+use crate::codec::{EncodeError, Kept};
+pub use cache::{Cache, Keep, Keeper, Looked, Status};
+
+pub use crate::service::{Lookup, Mark, Sought};
+use crate::session::Deadline;
+use plan::{Plan, Planner};
+
+/// The view of what was found for a key.
+pub type Found<'a, L> = <<L as Lookup>::Item as Structure>::View<'a>;
+
+/// The answers of one server's to some of the keys.
+struct Part<L: Lookup> {
+    /// The first key that it answers.
+    first: usize,
+    payload: Kept<L::Reply>,
+}
+
+/// What was found: an item for each key, in their order.
+///
+/// It stands as it came, and is its own: the client may go on meanwhile.
+pub struct Answer<L: Lookup> {
+    /// By their keys; each answers some, beginning with its first item.
+    parts: Vec<Part<L>>,
+    len: usize,
+    generation: Option<u64>,
+}
+
+impl<L: Lookup> fmt::Debug for Answer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("message", &L::Item::NAME)
+            .field("len", &self.len)
+            .field("generation", &self.generation)
+            .field("parts", &self.parts.len())
+            .finish()
+    }
+}
+
+impl<L: Lookup> Answer<L> {
+    /// How many keys there were.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there were no keys.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What the server counts as the generation of what it knows; 0 where it was not asked, since all keys are too long.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.unwrap_or_default()
+    }
+
+    /// How many calls it took, as far as they brought anything.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// What was found for key number `index`, from 0.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Found<'_, L>> {
+        if index >= self.len {
+            return None;
+        }
+        let behind = self.parts.partition_point(|part| part.first <= index);
+        let part = self.parts.get(behind.checked_sub(1)?)?;
+        L::items(part.payload.view()).get(index - part.first)
+    }
+
+    /// What was found, in the order of the keys.
+    #[must_use]
+    pub const fn iter(&self) -> Iter<'_, L> {
+        Iter { answer: self, part: 0, index: 0 }
+    }
+
+    /// The bytes of the item of key number `index`.
+    pub(crate) fn bytes(&self, index: usize) -> Option<&[u8]> {
+        let behind = self.parts.partition_point(|part| part.first <= index);
+        let part = self.parts.get(behind.checked_sub(1)?)?;
+        L::items(part.payload.view()).bytes(index - part.first)
+    }
+}
+
+impl<'r, L: Lookup> IntoIterator for &'r Answer<L> {
+    type Item = Found<'r, L>;
+    type IntoIter = Iter<'r, L>;
+
+    fn into_iter(self) -> Iter<'r, L> {
+        self.iter()
+    }
+}
+
+/// What was found, in the order of the keys.
+pub struct Iter<'r, L: Lookup> {
+    answer: &'r Answer<L>,
+    part: usize,
+    index: usize,
+}
+
+impl<L: Lookup> fmt::Debug for Iter<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("left", &self.len()).finish()
+    }
+}
+
+impl<L: Lookup> Clone for Iter<'_, L> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<'r, L: Lookup> Iterator for Iter<'r, L> {
+    type Item = Found<'r, L>;
+
+    fn next(&mut self) -> Option<Found<'r, L>> {
+        let Answer { parts, len, .. } = self.answer;
+        if self.index >= *len {
+            return None;
+        }
+        while parts.get(self.part + 1).is_some_and(|next| next.first <= self.index) {
+            self.part += 1;
+        }
+        let part = parts.get(self.part)?;
+        let found = L::items(part.payload.view()).get(self.index - part.first);
+        self.index += 1;
+        found
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.answer.len - self.index;
+        (left, Some(left))
+    }
+}
+
+impl<L: Lookup> ExactSizeIterator for Iter<'_, L> {}
+impl<L: Lookup> core::iter::FusedIterator for Iter<'_, L> {}
+
+/// Looks up all `keys`, of which `key` is the one inside each.
+///
+/// # Errors
+/// See [`CallError`]; [`CallError::Lookup`] where calls were answered and don't make one answer.
+pub fn look_up<L: Lookup, I>(
+    client: &mut Client,
+    keys: I,
+    key: impl Fn(&I::Item) -> &L::Key,
+) -> Result<Answer<L>, CallError>
+where
+    I: Iterator + Clone,
+{
+    let (deadline, ceilings) = client.begin_lookup();
+    look_up_by(
+        client,
+        keys,
+        key,
+        Limits { deadline, calls: ceilings.calls, keys: ceilings.keys, bytes: ceilings.bytes },
+    )
+}
+
+/// How far one lookup may go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) deadline: Deadline,
+    pub(crate) calls: usize,
+    pub(crate) keys: usize,
+    pub(crate) bytes: usize,
+}
+
+/// The same within limits that are those of several.
+pub(crate) fn look_up_by<L: Lookup, I>(
+    client: &mut Client,
+    keys: I,
+    key: impl Fn(&I::Item) -> &L::Key,
+    limits: Limits,
+) -> Result<Answer<L>, CallError>
+where
+    I: Iterator + Clone,
+{
+    let count = keys.clone().count();
+    if count > limits.keys {
+        return Err(client.give_up(LookupError::TooManyKeys { keys: count, most: limits.keys }));
+    }
+    let planner = Planner::new::<L>();
+    let answer = Answer { parts: Vec::new(), len: 0, generation: None };
+    Course { client, key, rest: keys, count, limits, planner, answer, bytes: 0, calls: 0 }.run()
+}
+
+/// A lookup on its way.
+struct Course<'c, L: Lookup, I, F> {
+    client: &'c mut Client,
+    key: F,
+    /// The keys without a final answer.
+    rest: I,
+    count: usize,
+    limits: Limits,
+    planner: Planner,
+    answer: Answer<L>,
+    bytes: usize,
+    calls: usize,
+}
+
+impl<L: Lookup, I, F> Course<'_, L, I, F>
+where
+    I: Iterator + Clone,
+    F: Fn(&I::Item) -> &L::Key,
+{
+    fn run(mut self) -> Result<Answer<L>, CallError> {
+        loop {
+            let keys = self.planned()?;
+            if keys == 0 && self.answer.len < self.count {
+                self.leave_out()?;
+            } else {
+                self.ask(keys)?;
+            }
+            if self.answer.len >= self.count {
+                return Ok(self.answer);
+            }
+        }
+    }
+
+    /// How many keys to ask for next, with limits as wide as they can be where that is worth while; none where not even one
+    /// fits a request.
+    fn planned(&mut self) -> Result<usize, CallError> {
+        loop {
+            let budget = self.client.budget()?;
+            let lens = self.rest.clone().map(|item| (self.key)(&item).sought_len());
+            match self.planner.plan(lens, self.count - self.answer.len, &budget) {
+                Plan::Ask(keys) => return Ok(keys),
+                Plan::WidenRequests(needed) => {
+                    self.call()?;
+                    if !self.client.widen_requests(needed, self.limits.deadline)? {
+                        self.planner.keep_requests();
+                    }
+                }
+                Plan::WidenAnswers => {
+                    self.call()?;
+                    if !self.client.widen_answers(self.limits.deadline)? {
+                        self.planner.keep_answers();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts a call, or what takes as long.
+    fn call(&mut self) -> Result<(), CallError> {
+        if self.calls >= self.limits.calls {
+            return Err(self.client.give_up(LookupError::TooManyCalls { most: self.limits.calls }));
+        }
+        self.calls += 1;
+        Ok(())
+    }
+
+    fn ask(&mut self, keys: usize) -> Result<(), CallError> {
+        self.call()?;
+        let (asked, key) = (self.rest.clone().take(keys), &self.key);
+        let fetched = self.client.fetch_by::<L::Reply>(
+            L::METHOD,
+            |writer| {
+                L::request(writer, keys, &mut |push| {
+                    for item in asked.clone() {
+                        push(key(&item));
+                    }
+                })
+            },
+            self.limits.deadline,
+        );
+        let payload = match fetched {
+            Ok(payload) => payload,
+            Err(CallError::AnswerTooLarge { allowed }) => {
+                self.client.settle_answers(allowed, self.limits.deadline)?;
+                self.planner.keep_answers();
+                // Not even that it is too long can be said of it.
+                return if keys == 1 { self.leave_out() } else { Ok(()) };
+            }
+            // Another server, after the first one has gone, may take less: then it is planned anew.
+            Err(CallError::Limit(_)) if self.client.ready() && self.planner.would_change(&self.client.budget()?) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.bytes = self.bytes.saturating_add(payload.bytes().len());
+        if self.bytes > self.limits.bytes {
+            return Err(self.client.give_up(LookupError::TooLarge { most: self.limits.bytes }));
+        }
+        let answered = match self.answered(&payload, keys) {
+            Ok(answered) => answered,
+            Err(error) => return Err(self.client.give_up(error)),
+        };
+        self.planner.learn(keys, answered, payload.bytes().len());
+        if answered == 0 && keys == 1 {
+            return Err(self.client.give_up(LookupError::NoProgress { index: self.answer.len }));
+        }
+        if answered > 0 {
+            self.append(payload, answered);
+        }
+        Ok(())
+    }
+
+    /// How many items of an answer are final: all up to the first for which there was no room.
+    fn answered(&mut self, payload: &Kept<L::Reply>, keys: usize) -> Result<usize, LookupError> {
+        let items = L::items(payload.view());
+        if items.len() != keys {
+            return Err(LookupError::Miscounted { asked: keys, answered: items.len() });
+        }
+        let mut last = None;
+        for (position, (item, asked)) in items.zip(self.rest.clone()).enumerate() {
+            let index = self.answer.len + position;
+            if !L::echoes(item, (self.key)(&asked)) {
+                return Err(LookupError::WrongKey { index });
+            }
+            match (L::marked(item), last) {
+                (Some(Mark::Exceeded), None) => last = Some(position),
+                (Some(Mark::Exceeded), Some(_)) | (Some(Mark::Oversized) | None, None) => {}
+                (Some(Mark::Oversized) | None, Some(_)) => return Err(LookupError::OutOfOrder { index }),
+            }
+        }
+        let now = L::generation(payload.view());
+        match self.answer.generation {
+            Some(before) if before != now => return Err(LookupError::GenerationChanged { before, now }),
+            _ => self.answer.generation = Some(now),
+        }
+        Ok(last.unwrap_or(keys))
+    }
+
+    /// Answers the next key here, since it fits no request, or its item no answer.
+    fn leave_out(&mut self) -> Result<(), CallError> {
+        let Some(item) = self.rest.clone().next() else { return Ok(()) };
+        let payload = match own_mark::<L>((self.key)(&item)) {
+            Ok(payload) => payload,
+            Err(error) => return Err(CallError::Request(error)),
+        };
+        self.append(payload, 1);
+        Ok(())
+    }
+
+    fn append(&mut self, payload: Kept<L::Reply>, items: usize) {
+        self.answer.parts.push(Part { first: self.answer.len, payload });
+        self.answer.len += items;
+        if items > 0 {
+            let _ = self.rest.nth(items - 1);
+        }
+    }
+}
+
+/// An answer of ours that says of one key that it is too long.
+fn own_mark<L: Lookup>(key: &L::Key) -> Result<Kept<L::Reply>, EncodeError> {
+    let payload = crate::service::own_answer::<L>(key)?;
+    // It was written by the rules that it is proven by.
+    Kept::new(payload.into()).map_err(|_| EncodeError::TooLarge(0))
+}
