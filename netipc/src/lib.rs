@@ -38,7 +38,7 @@
 //!
 //! On Linux, a trait is declared once, as a service, and `#[netipc::service]` makes its client and its server; the guide
 //! shows what a method may take and give. Of a method that answers with a list of everything, `cache` keeps the last
-//! answer, to be looked up by key.
+//! answer, to be looked up by key; `lookup` asks for any number of keys in one logical call.
 //!
 //! Layouts that exist already, such as those of Netdata's plugins, are declared byte for byte with `#[wire(..)]`: the
 //! guide shows every attribute.

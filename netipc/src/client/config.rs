@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How a client of the stub `S` connects and calls; made by `config()` of the stub.
 ///
 /// Payload limits that are not set grow with what is asked, up to the ceilings; those that are set are the law
-/// (docs/protocol.md, sections 2 and 6.2).
+/// (docs/protocol.md, sections 2 and 6).
 pub struct Config<S> {
     pub(super) session: ClientConfig,
     pub(super) timeout: Duration,
@@ -127,7 +127,7 @@ impl<S: Stub> Config<S> {
         Self { session: self.session.response_ceiling(bytes), growth: self.growth.with_response_ceiling(bytes), ..self }
     }
 
-    /// The most keys that one lookup may have; 65,536 by default (docs/protocol.md, section 6.4).
+    /// The most keys that one lookup may have; 65,536 by default (docs/protocol.md, section 6.1).
     #[must_use]
     pub fn max_lookup_keys(self, keys: usize) -> Self {
         Self { ceilings: Ceilings { keys, ..self.ceilings }, ..self }

@@ -120,7 +120,7 @@ impl CallError {
     }
 }
 
-/// Why a logical lookup could not be completed although each of its calls was answered (docs/protocol.md, section 6.4).
+/// Why a logical lookup could not be completed although each of its calls was answered (docs/protocol.md, section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {

@@ -10,7 +10,7 @@ use crate::codec::{EncodeError, Kept};
 use crate::service::MethodInfo;
 use crate::session::Deadline;
 
-/// How far a logical lookup may go (docs/protocol.md, section 6.4).
+/// How far a logical lookup may go (docs/protocol.md, section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ceilings {
     pub(crate) keys: usize,

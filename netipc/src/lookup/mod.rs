@@ -1,7 +1,7 @@
 //! Level 3: logical lookups, which take as many calls as they need.
 //!
 //! Owns: which keys go into which request, what is asked again, and how the answers make one. It refuses to believe an
-//! answer: items have to be those of the keys, in their order, all of one generation (docs/protocol.md, section 6.4).
+//! answer: items have to be those of the keys, in their order, all of one generation (docs/protocol.md, section 6.1).
 //!
 //! A generated client has a function for each lookup, which returns an [`Answer`].
 

@@ -15,7 +15,7 @@ const ENTRY: usize = 8;
 const ALIGN: usize = 8;
 /// Limits are widened where that many calls would be left otherwise: another connection takes as long as a few of them.
 const WORTH_WIDENING: usize = 8;
-/// How often limits grow for one lookup (docs/protocol.md, section 6.2).
+/// How often limits grow for one lookup (docs/protocol.md, section 6).
 const GROWTHS: u32 = 8;
 
 /// What to do next.

@@ -1,4 +1,4 @@
-//! The limit of responses, which grows with what did not fit (docs/protocol.md, section 6.2).
+//! The limit of responses, which grows with what did not fit (docs/protocol.md, section 6).
 //!
 //! Owns the arithmetic: powers of two, never beyond the ceiling, never back. It refuses to change the terms of a session
 //! that there is.

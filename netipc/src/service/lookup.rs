@@ -78,7 +78,7 @@ impl<M: Structure> Sought for M {
 
 /// Why an item holds nothing but its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the protocol has these two (docs/protocol.md, section 6.4)")]
+#[expect(clippy::exhaustive_enums, reason = "the protocol has these two (docs/protocol.md, section 6.1)")]
 pub enum Mark {
     /// The answer had no room left: it is asked for again.
     Exceeded,

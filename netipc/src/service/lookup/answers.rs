@@ -2,7 +2,7 @@
 //!
 //! Owns: what goes into them. Each key has an item; the first one that does not fit and all behind it are marked as
 //! exceeded, and asked for again by the client; one that would not fit alone is marked as oversized (docs/protocol.md,
-//! section 6.4). Handlers never see any of this.
+//! section 6.1). Handlers never see any of this.
 
 use core::{fmt, mem};
 
