@@ -157,7 +157,10 @@ pub(super) fn of_method(attributes: &[Attribute], errors: &mut Diagnostics) -> O
             None if word.key == "snapshot" && word.list.is_some() => read.snapshot = snapshot(word, errors),
             None if word.key == "lookup" && word.list.is_some() => read.lookup = Some(lookup::read(word, errors)),
             _ if word.key == "snapshot" => misspelt(&word, SNAPSHOT, errors),
-            _ if word.key == "lookup" => misspelt(&word, "lookup(keys = .., items = .., ..)", errors),
+            _ if word.key == "lookup" => {
+                misspelt(&word, lookup::LOOKUP, errors);
+                read.lookup = Some(None);
+            }
             _ if word.key == "code" => misspelt(&word, "code = 1", errors),
             _ => misspelt(&word, "idempotent = false", errors),
         }

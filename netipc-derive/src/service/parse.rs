@@ -85,7 +85,7 @@ fn method(item: &TraitItemFn, position: usize, generic: bool, errors: &mut Diagn
         let call = looked.as_ref().is_some_and(|looked| looked.call);
         let lookup = given.lookup.flatten().zip(looked);
         let lookup = lookup.map(|(words, looked)| Lookup { words, key: looked.key, item: looked.item });
-        (Parameters { call, params: Vec::new(), reply: None }, Returns::Nothing, lookup)
+        (Parameters::none(call), Returns::Nothing, lookup)
     } else {
         let (read, returns) = types(sig, told);
         (read, returns, None)
@@ -198,7 +198,7 @@ fn message<'t>(ty: &'t Type, name: &str, errors: &mut Diagnostics) -> Option<&'t
     if matches!(classify(message, errors)?, Kind::Named) {
         return Some(message);
     }
-    errors.error(message, format!("a `{name}` is that of a derived message; declare one"));
+    errors.error(message, format!("`{name}` is that of a derived message; declare one"));
     None
 }
 
@@ -207,7 +207,8 @@ pub(super) fn is_of_nothing(ty: &Type) -> bool {
     let mut errors = Diagnostics::new();
     let refused = ["View", "Reply", "Answers"]
         .iter()
-        .any(|name| arguments(ty, name).is_some() && message(ty, name, &mut errors).is_none());
+        .any(|name| arguments(ty, name).is_some() && message(ty, name, &mut errors).is_none())
+        || (arguments(ty, "Keys").is_some() && lookup::keys(ty, &mut errors).is_none());
     let _ = errors.finish();
     refused
 }

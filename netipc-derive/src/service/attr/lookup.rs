@@ -6,7 +6,7 @@ use super::{Word, each, misspelt, words};
 use crate::diagnostics::Diagnostics;
 use crate::service::model::LookupWords;
 
-const LOOKUP: &str = "lookup(keys = paths, items = items, echo = path, generation = generation, exceeded = Status::Exceeded, oversized = Status::Oversized)";
+pub(super) const LOOKUP: &str = "lookup(keys = paths, items = items, echo = path, generation = generation, exceeded = Status::Exceeded, oversized = Status::Oversized)";
 const NEEDED: [&str; 6] = ["keys", "items", "echo", "generation", "exceeded", "oversized"];
 const KNOWN: [&str; 9] = ["keys", "items", "echo", "generation", "exceeded", "oversized", "status", "blank", "keep"];
 

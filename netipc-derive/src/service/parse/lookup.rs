@@ -49,13 +49,7 @@ pub(super) fn read(sig: &Signature, errors: &mut Diagnostics) -> Option<Looked> 
             ReturnType::Default => errors.error_at(sig.ident.span(), "a lookup returns `netipc::HandlerResult`"),
         }
     }
-    let key = match arguments(keys, "Keys").as_deref() {
-        Some([ty]) => key(ty, errors),
-        _ => {
-            errors.error(keys, "the keys of a lookup are `Keys<'_, CStr>`, or `Keys<'_, M>` with a derived message");
-            None
-        }
-    };
+    let key = self::keys(keys, errors);
     let item = if arguments(answers, "Answers").is_some() {
         message(answers, "Answers", errors).cloned()
     } else {
@@ -64,6 +58,17 @@ pub(super) fn read(sig: &Signature, errors: &mut Diagnostics) -> Option<Looked> 
     };
     is_result.then_some(())?;
     Some(Looked { call, key: key?, item: item? })
+}
+
+/// What `Keys<'_, K>` are keys of.
+pub(super) fn keys(ty: &Type, errors: &mut Diagnostics) -> Option<KeyType> {
+    match arguments(ty, "Keys").as_deref() {
+        Some([ty]) => key(ty, errors),
+        _ => {
+            errors.error(ty, "the keys of a lookup are `Keys<'_, CStr>`, or `Keys<'_, M>` with a derived message");
+            None
+        }
+    }
 }
 
 fn key(ty: &Type, errors: &mut Diagnostics) -> Option<KeyType> {

@@ -16,11 +16,20 @@ pub(super) struct Parameters {
     pub(super) params: Vec<Param>,
     /// `M`, where there is a `Reply<'_, M>`; `None` inside where it was refused.
     pub(super) reply: Option<Option<Type>>,
+    /// Whether some are those of a lookup, which was refused.
+    is_lookup: bool,
+}
+
+impl Parameters {
+    /// None.
+    pub(super) const fn none(call: bool) -> Self {
+        Self { call, params: Vec::new(), reply: None, is_lookup: false }
+    }
 }
 
 /// Reads all of them but `self`.
 pub(super) fn read(sig: &Signature, errors: &mut Diagnostics) -> Parameters {
-    let mut read = Parameters { call: false, params: Vec::new(), reply: None };
+    let mut read = Parameters::none(false);
     let typed = sig.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
@@ -49,8 +58,15 @@ impl Parameters {
             return;
         }
         if lookup::is_part(ty) {
-            let message = "these are the keys of a lookup and its answers; declare it with `#[method(lookup(..))]`";
-            return errors.error(ty, message);
+            // One mistake, however many parameters it has.
+            if !self.is_lookup {
+                errors.error(ty, "this is a part of a lookup; declare that with `#[method(lookup(..))]`");
+            }
+            self.is_lookup = true;
+            if arguments(ty, "Answers").is_some() {
+                self.reply = Some(None);
+            }
+            return;
         }
         let is_reply = arguments(ty, "Reply").is_some();
         if self.reply.is_some() {
