@@ -3,7 +3,7 @@
 //! Owns: the properties that hold for any bytes at all. A target aborts where one does not.
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{declared, envelope, natural, seeds, workbench};
+use netipc_tests::{declared, envelope, lookups, natural, seeds, workbench};
 
 /// Decodes `payload` as the derive does and as the slow decoder does, and writes what is accepted again in every way there is.
 ///
@@ -49,4 +49,13 @@ pub fn conversation(target: &str, input: &[u8]) {
 /// Where it answers differently a second time, or where its answer does not decode.
 pub fn dispatch(input: &[u8]) {
     workbench::check_any(input);
+}
+
+/// Gives `input` to one end of a lookup: to a server as a request with a budget, or to a client as answers.
+///
+/// # Panics
+///
+/// Where the server answers other than its slow twin, or the client takes what is no answer.
+pub fn lookup(input: &[u8]) {
+    lookups::check_any(input);
 }

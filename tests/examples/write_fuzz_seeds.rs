@@ -9,7 +9,9 @@ fn main() -> std::io::Result<()> {
     for message in Message::ALL {
         fs::create_dir_all(seeds::directory(message))?;
     }
-    for target in [seeds::NATURAL, seeds::ENVELOPE, seeds::DISPATCH].into_iter().chain(seeds::CONVERSATION) {
+    for target in
+        [seeds::NATURAL, seeds::ENVELOPE, seeds::DISPATCH, seeds::LOOKUP].into_iter().chain(seeds::CONVERSATION)
+    {
         fs::create_dir_all(seeds::directory_of(target))?;
     }
     for (path, payload) in seeds::all() {

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod hostile;
 pub mod hygiene;
 #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
 pub mod lookups;
 pub mod memory;
 pub mod mutate;

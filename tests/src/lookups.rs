@@ -2,13 +2,16 @@
 
 use std::ffi::{CStr, CString};
 
+use std::sync::Mutex;
+
 use netipc::buf::Writer;
-use netipc::service::{Dispatch, Failure};
+use netipc::server::Server;
+use netipc::service::{Dispatch, Failure, MethodInfo, Service};
 use netipc::wire::Method;
 use netipc::{Answers, Call, EncodeError, HandlerResult, Keys};
 use netipc_examples::{
-    App, AppStatus, AppsLookup, CgroupInfo, CgroupOfApp, CgroupStatus, CgroupsLookup, CgroupsLookupResponse, Label,
-    Orchestrator, Pid,
+    App, AppStatus, AppsLookup, CgroupInfo, CgroupOfApp, CgroupStatus, CgroupsLookup, CgroupsLookupClient,
+    CgroupsLookupRequest, CgroupsLookupResponse, CgroupsLookupServer, Label, Orchestrator, Pid,
 };
 
 /// What the deployed servers of the vectors know.
@@ -180,4 +183,126 @@ pub fn twin(generation: u64, known: &[CgroupInfo], budget: usize) -> Option<Cgro
         }
     }
     Some(CgroupsLookupResponse { generation, items })
+}
+
+/// The keys that the client of [`check_any`] looks up.
+const KEYS: [&CStr; 5] = [c"/a", c"/u/unknown", c"/cgroup/three", c"/four", c"/u/5"];
+
+/// Gives the bytes behind the first one to one end of a lookup: to a server, with a budget in front, as a request; or to a
+/// client, each with its length in front, as answers.
+///
+/// # Panics
+/// Where a server answers other than the slow twin, and where a client takes what is no answer to its keys.
+pub fn check_any(input: &[u8]) {
+    match input {
+        [0, low, high, request @ ..] => check_server(u16::from_le_bytes([*low, *high]).into(), request),
+        [_, answers @ ..] => check_client(answers),
+        [] => {}
+    }
+}
+
+fn check_server(budget: usize, request: &[u8]) {
+    let dispatch = CgroupsLookupServer::new(Deployed).into_dispatch();
+    let mut buffer = vec![0xa5; budget];
+    let mut writer = Writer::new(&mut buffer);
+    let served = dispatch.dispatch(&Call::local().of(Method::new(4)), request, &mut writer);
+    let (len, fits) = (writer.len(), writer.fits());
+    let Ok(paths) = CgroupsLookupRequest::decode_owned(request).map(|request| request.paths) else {
+        assert!(matches!(served, Err(Failure::Malformed(_))), "{served:?}");
+        return;
+    };
+    let known: Vec<CgroupInfo> = paths.iter().enumerate().map(|(i, path)| Deployed::cgroup(i, path)).collect();
+    match (served, twin(77, &known, budget)) {
+        (Ok(()), Some(twin)) => {
+            assert!(fits);
+            assert_eq!(buffer[..len], twin.to_vec().expect("a value within bounds"));
+        }
+        (Err(Failure::Unwritten(EncodeError::Overflow { needed })), None) => assert!(needed > budget),
+        other => panic!("{other:?} for {budget} bytes"),
+    }
+}
+
+/// Answers with what it was given, one after the other.
+struct Told(Mutex<Vec<Vec<u8>>>);
+
+static SERVICE: Service = Service::new("cgroups-lookup", &[MethodInfo::new("lookup", 4)]);
+
+impl Dispatch for Told {
+    fn service(&self) -> &'static Service {
+        &SERVICE
+    }
+
+    fn dispatch(&self, _: &Call<'_>, _: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+        match self.0.lock().expect("no panic").pop() {
+            Some(answer) => reply.append(&answer),
+            None => return Err(Failure::Handler("that was all".into())),
+        }
+        Ok(())
+    }
+}
+
+fn check_client(mut input: &[u8]) {
+    let mut answers = Vec::new();
+    while let [low, high, rest @ ..] = input {
+        let (answer, rest) = rest.split_at(usize::from(u16::from_le_bytes([*low, *high])).min(rest.len()));
+        answers.push(answer.to_vec());
+        input = rest;
+    }
+    answers.reverse();
+    let count = answers.len();
+    let server = Server::with_stub(Told(Mutex::new(answers))).max_response_payload(1 << 17);
+    let mut client: CgroupsLookupClient = server.in_process();
+    match client.lookup(KEYS) {
+        Ok(answer) => {
+            assert_eq!((answer.len(), answer.iter().count()), (KEYS.len(), KEYS.len()));
+            assert!(answer.parts() <= count);
+            for (item, key) in answer.iter().zip(KEYS) {
+                assert_eq!(item.path(), key);
+                assert_ne!(item.status(), CgroupStatus::PayloadExceeded);
+            }
+        }
+        Err(error) => assert!(client.status().last_error == Some(error)),
+    }
+    assert!(client.ready() || client.refresh().is_ok());
+}
+
+/// Requests and answers to begin with, by name.
+///
+/// # Panics
+/// Where one can't be encoded.
+#[must_use]
+pub fn inputs() -> Vec<(&'static str, Vec<u8>)> {
+    let known: Vec<CgroupInfo> = KEYS.iter().enumerate().map(|(i, path)| Deployed::cgroup(i, path)).collect();
+    let request = |count: usize| {
+        let paths = KEYS[..count].iter().map(|path| (*path).into()).collect();
+        CgroupsLookupRequest { paths }.to_vec().expect("a request")
+    };
+    let asked = |budget: u16, count| [&[0], &budget.to_le_bytes()[..], &request(count)].concat();
+    let answers = |budgets: &[usize]| {
+        let (mut input, mut from) = (vec![1], 0);
+        for budget in budgets {
+            let answer = twin(77, &known[from..], *budget).expect("room for marks");
+            from += answer.items.iter().take_while(|item| item.status != CgroupStatus::PayloadExceeded).count();
+            let answer = answer.to_vec().expect("an answer");
+            input.extend(u16::try_from(answer.len()).expect("a short answer").to_le_bytes());
+            input.extend(answer);
+        }
+        input
+    };
+    let oversized = {
+        let items = KEYS.iter().map(|path| marked_cgroup(path, CgroupStatus::OversizedItem)).collect();
+        let answer = CgroupsLookupResponse { generation: 1, items }.to_vec().expect("an answer");
+        [&[1], &u16::try_from(answer.len()).expect("a short answer").to_le_bytes()[..], &answer].concat()
+    };
+    vec![
+        ("asked-all", asked(1024, 5)),
+        ("asked-some", asked(300, 5)),
+        ("asked-marks", asked(250, 5)),
+        ("asked-nothing", asked(16, 0)),
+        ("asked-too-much", asked(100, 5)),
+        ("answered-at-once", answers(&[4096])),
+        ("answered-in-parts", answers(&[300, 200, 4096])),
+        ("answered-oversized", oversized),
+        ("answered-halfway", answers(&[300])),
+    ]
 }

@@ -9,7 +9,7 @@ use netipc::wire::{HEADER_LEN, HelloAck};
 
 use crate::oracle::Message;
 use crate::payload_vectors::{Verdict, load};
-use crate::{conversation, envelope, natural, vectors, workbench};
+use crate::{conversation, envelope, lookups, natural, vectors, workbench};
 
 /// The fuzz target for payloads of `message`.
 #[must_use]
@@ -37,6 +37,9 @@ pub const CONVERSATION: [&str; 6] = ["header", "chunk", "hello", "handshake_serv
 
 /// The fuzz target for whole requests to a service.
 pub const DISPATCH: &str = "dispatch";
+
+/// The fuzz target for both ends of a lookup.
+pub const LOOKUP: &str = "lookup";
 
 /// Gives `input` to one of the targets of [`CONVERSATION`].
 ///
@@ -166,8 +169,14 @@ pub fn dispatch() -> Vec<(PathBuf, Vec<u8>)> {
     workbench::requests().into_iter().map(|(name, seed)| (directory_of(DISPATCH).join(name), seed)).collect()
 }
 
+/// Requests to a lookup and answers of one, and their files.
+#[must_use]
+pub fn lookup() -> Vec<(PathBuf, Vec<u8>)> {
+    lookups::inputs().into_iter().map(|(name, seed)| (directory_of(LOOKUP).join(name), seed)).collect()
+}
+
 /// All seeds that are made, and their files.
 #[must_use]
 pub fn all() -> Vec<(PathBuf, Vec<u8>)> {
-    [from_vectors(), natural(), envelope(), conversation(), dispatch()].concat()
+    [from_vectors(), natural(), envelope(), conversation(), dispatch(), lookup()].concat()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use netipc_tests::oracle::Message;
-use netipc_tests::{declared, envelope, natural, seeds, workbench};
+use netipc_tests::{declared, envelope, lookups, natural, seeds, workbench};
 
 #[test]
 fn each_vector_is_a_seed_of_its_target() {
@@ -67,4 +67,9 @@ fn the_seeds_of_a_service_are_served_twice_alike_and_their_answers_decode() {
     for (name, input) in workbench::requests() {
         assert_eq!(workbench::is_served(&input), !["refuse", "unknown", "batch-of-refusals"].contains(&name), "{name}");
     }
+}
+
+#[test]
+fn the_seeds_of_a_lookup_are_answered_as_the_slow_twin_does_and_taken_for_no_more_than_they_are() {
+    inputs(seeds::LOOKUP).iter().for_each(|input| lookups::check_any(input));
 }
