@@ -174,6 +174,10 @@ fn kubernetes_tells_pods_and_containers_in_the_forms_of_both_drivers() {
         ("/kubepods/pod<uid>/<other>/docker/<id>", Docker, SHORT, &["container_id=<id>"]),
         // Not what a kubelet makes: still below the pods, not one of them.
         ("/kubepods/other", K8s, "kubepods", &["inside=/other"]),
+        ("/kubepods/burstable/besteffort", K8s, "kubepods-burstable", &["qos_class=burstable", "inside=/besteffort"]),
+        ("/kubepods/pod<uid>/pod1", K8s, "<uid>", &["pod_uid=<uid>", "qos_class=guaranteed", "inside=/pod1"]),
+        ("/kubepods-pod1-x.slice", Systemd, "kubepods-pod1-x.slice", &["unit=kubepods-pod1-x.slice"]),
+        ("/kubepods-burstable-x.slice", Systemd, "kubepods-burstable-x.slice", &["unit=kubepods-burstable-x.slice"]),
     ]);
 }
 

@@ -76,12 +76,13 @@ fn a_process_without_cgroup_is_known_all_the_same() {
 #[test]
 fn a_number_that_belongs_to_another_process_or_to_a_thread_is_none() {
     let tree = seven();
-    tree.file("8/stat", stat(7, "cat", 500)).file("8/status", STATUS);
+    let without_tgid = STATUS.replace("Tgid:\t7\n", "");
+    tree.file("8/stat", stat(7, "cat", 500)).file("8/status", &without_tgid);
     tree.file("9/stat", stat(9, "cat", 500)).file("9/status", STATUS);
     let mut processes = Processes::new(tree.path());
     assert_eq!(processes.find(8, V2), None);
     assert_eq!(processes.find(9, V2), None);
-    tree.file("9/status", STATUS.replace("Tgid:\t7\n", ""));
+    tree.file("9/status", without_tgid);
     assert_eq!(processes.find(9, V2).map(|process| process.pid), Some(9));
 }
 
