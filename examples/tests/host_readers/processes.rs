@@ -5,15 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
 use std::process::{Child, Command, Stdio, id};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use netipc_examples::host::cgroups::{Cgroups, Mounted};
 use netipc_examples::host::processes::{Process, Processes};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
-use crate::trees::Tree;
+use crate::trees::{Over, Tree};
 
 const V2: Mounted = Mounted::V2;
 const STATUS: &str = "Name:\tcat\nTgid:\t7\nUid:\t1\t1000\t1\t1\n";
@@ -111,7 +110,7 @@ fn found_with(meanwhile: impl FnOnce(&Tree) -> &Tree + Send) -> Option<Vec<u8>> 
     let tree = seven();
     tree.remove("7/status");
     mknodat(CWD, tree.at("7/status"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    thread::scope(|scope| {
+    let (found, _) = thread::scope(|scope| {
         let tree = &tree;
         scope.spawn(move || {
             // To open it takes until the reader opens it as well.
@@ -119,8 +118,12 @@ fn found_with(meanwhile: impl FnOnce(&Tree) -> &Tree + Send) -> Option<Vec<u8>> 
             meanwhile(tree);
             status.write_all(STATUS.as_bytes()).unwrap();
         });
-        Processes::new(tree.path()).find(7, V2).map(|process| process.comm.to_vec())
-    })
+        let found = Processes::new(tree.path()).find(7, V2).map(|process| process.comm.to_vec());
+        // Should the reader not have come as far as that, the other thread must not wait for it.
+        let reader = rustix::fs::open(tree.at("7/status"), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
+        (found, reader)
+    });
+    found
 }
 
 #[test]
@@ -241,12 +244,12 @@ fn a_child_is_known_by_whatever_name_until_it_is_gone() {
 
 #[test]
 fn processes_that_come_and_go_meanwhile_disturb_nobody() {
-    let is_over = AtomicBool::new(false);
+    let over = Over::default();
     thread::scope(|scope| {
+        let _end = over.at_end();
         for _ in 0..2 {
             scope.spawn(|| {
-                // Relaxed: it only has to be seen some time.
-                while !is_over.load(Ordering::Relaxed) {
+                while !over.is_over() {
                     let children: Vec<_> = (0..8).map(|_| Waiting::new(Path::new("/bin/cat"))).collect();
                     drop(children);
                 }
@@ -267,6 +270,5 @@ fn processes_that_come_and_go_meanwhile_disturb_nobody() {
             assert_eq!(processes.find(id(), V2).map(|process| process.ppid), Some(parent_id()));
             looks += 1;
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }

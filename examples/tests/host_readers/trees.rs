@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A directory of its own for one test; it goes when the test does.
 pub(crate) struct Tree(PathBuf);
@@ -61,5 +61,27 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Tells threads that a test is over, also where it failed.
+#[derive(Default)]
+pub(crate) struct Over(AtomicBool);
+
+impl Over {
+    pub(crate) fn is_over(&self) -> bool {
+        // Relaxed, here and below: it only has to be seen some time.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It is over when what this gives is dropped.
+    pub(crate) fn at_end(&self) -> impl Drop {
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        End(&self.0)
     }
 }
