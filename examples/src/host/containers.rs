@@ -1,7 +1,8 @@
 //! What a cgroup's path tells of it: who runs it, how people call it, and more as labels.
 //!
 //! Owns: the forms of paths that container engines, virtual machines and systemd use. It refuses to ask anybody, so a
-//! container is called by its id: its name stands in no path.
+//! container is called by its id: its name stands in no path. Nor does it vouch for anything: whoever may make cgroups may
+//! call them like somebody else's.
 //!
 //! Whatever is innermost counts: a container of Docker in a container of LXC is Docker's. Units of systemd count where
 //! there is no container at all, because those inside of a container are its own business. What is below a container or a
