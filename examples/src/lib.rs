@@ -1,10 +1,12 @@
-//! The declared services of Netdata (docs/protocol.md, section 5.2), each message by declaration alone.
+//! The declared services of Netdata (docs/protocol.md, section 5.2), each message by declaration alone, and readers of what
+//! a Linux host knows of itself.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod apps_lookup;
 mod cgroups_lookup;
 mod cgroups_snapshot;
+pub mod host;
 mod increment;
 mod string_reverse;
 
