@@ -48,33 +48,22 @@ impl<'w, M: Structure> Draft<'w, M> {
     }
 }
 
-/// A message that goes on where a writer stands which it owns meanwhile, and may be taken back once its length is known.
-pub(crate) struct Trial<'w, M: Structure> {
-    builder: M::Builder<'w>,
-}
-
-impl<'w, M: Structure> Trial<'w, M> {
-    /// Begins a message where `writer` stands.
-    #[inline]
-    pub(crate) fn new(writer: Writer<'w>) -> Self {
-        Self { builder: M::builder(Frame::behind(writer)) }
-    }
-
-    /// What sets its fields.
-    #[inline]
-    pub(crate) const fn builder(&mut self) -> &mut M::Builder<'w> {
-        &mut self.builder
-    }
-
-    /// Completes it: the writer, and the length in bytes or what is wrong. The writer stands behind it, whatever came of it.
-    #[inline]
-    pub(crate) fn end(self) -> (Writer<'w>, Result<usize, EncodeError>) {
-        let mut frame = self.builder.into_frame();
-        frame.close();
-        let Core { out, at, .. } = frame.core;
-        let outcome = out.outcome(at);
-        (out.writer, outcome)
-    }
+/// Has `fill` set the fields of a message where `writer` stands: its length in bytes, or what is wrong. The writer stands behind
+/// it, whatever came of it, so that it may be taken back once its length is known.
+#[inline(always)]
+pub(crate) fn attempt<'w, M: Structure>(
+    writer: &mut Writer<'w>,
+    fill: impl FnOnce(&mut M::Builder<'w>),
+) -> Result<usize, EncodeError> {
+    // It stays where it is made: it is some hundred bytes.
+    let mut builder = M::builder(Frame::behind(core::mem::replace(writer, Writer::spent())));
+    fill(&mut builder);
+    let frame = builder.frame();
+    frame.close();
+    let Core { out, at, .. } = &mut frame.core;
+    let outcome = out.outcome(*at);
+    *writer = core::mem::replace(&mut out.writer, Writer::spent());
+    outcome
 }
 
 /// Writes a whole message where `writer` stands.

@@ -35,7 +35,7 @@ pub use cell::Extent;
 pub use code_cell::CodeView;
 pub use directory::{Items, KeysBuilder};
 pub use draft::Draft;
-pub(crate) use draft::Trial;
+pub(crate) use draft::attempt;
 pub use error::{Amplified, DecodeError, EncodeError, Rule};
 pub use list::{List, RecordsBuilder, Table, ValuesBuilder};
 pub use message::Tolerate;

@@ -4,12 +4,12 @@
 //! exceeded, and asked for again by the client; one that would not fit alone is marked as oversized (docs/protocol.md,
 //! section 6.1). Handlers never see any of this.
 
-use core::{fmt, mem};
+use core::fmt;
 
 use super::{HandlerResult, Mark};
 use crate::buf::{Reach, Writer, align_up};
 use crate::codec::private::Structure;
-use crate::codec::{EncodeError, Trial};
+use crate::codec::{EncodeError, attempt};
 
 /// Bytes of an answer before its directory: `version u16`, `flags u16`, `count u32`, `generation u64`.
 pub(super) const FIXED: usize = 16;
@@ -20,9 +20,9 @@ const ALIGN: usize = 8;
 
 /// The bytes of an item that `write` fills, wherever it may stand.
 pub(crate) fn counted<M: Structure>(write: impl FnOnce(&mut M::Builder<'_>)) -> usize {
-    let mut trial = Trial::<M>::new(Writer::new(&mut []));
-    write(trial.builder());
-    trial.end().0.needed()
+    let mut nowhere = Writer::new(&mut []);
+    let _ = attempt::<M>(&mut nowhere, |item| write(item));
+    nowhere.needed()
 }
 
 /// A request, as whoever answers it needs it without knowing its keys.
@@ -176,6 +176,7 @@ impl<'w, M: Structure> Answers<'w, M> {
     /// Answers the next key: `fill` sets what is known of it. The key itself is there already.
     ///
     /// `fill` is not called where the answer has no room left, since the client will ask again.
+    #[inline]
     pub fn answer<F>(&mut self, fill: F) -> &mut Self
     where
         F: for<'b> FnOnce(&'b mut M::Builder<'w>) -> &'b mut M::Builder<'w>,
@@ -243,15 +244,16 @@ impl<'w, M: Structure> Answers<'w, M> {
     }
 
     /// Writes an item at the next place for one: where that is, and how long the item.
+    #[inline(always)]
     fn write(&mut self, index: usize, fill: impl FnOnce(&mut M::Builder<'w>)) -> (usize, Result<usize, EncodeError>) {
         let first = self.first();
         let at = first.saturating_add(align_up(self.writer.len().saturating_sub(first), ALIGN));
         self.writer.zero_to(at);
-        let mut trial = Trial::<M>::new(mem::replace(&mut self.writer, Writer::spent()));
-        self.asked.begin(index, trial.builder());
-        fill(trial.builder());
-        let (writer, written) = trial.end();
-        self.writer = writer;
+        let asked = self.asked;
+        let written = attempt::<M>(&mut self.writer, |item| {
+            asked.begin(index, item);
+            fill(item);
+        });
         (at, written)
     }
 
