@@ -213,3 +213,71 @@ fn an_answer_that_is_none_ends_the_session() {
     assert_eq!(client.lookup(paths(2)).unwrap_err(), CallError::Internal);
     assert!(!client.ready() && client.refresh().is_ok());
 }
+
+/// Gives fewer keys, or more, with each pass over it.
+#[derive(Clone)]
+struct Fickle<'p> {
+    paths: &'p [CString],
+    passes: std::rc::Rc<std::cell::Cell<usize>>,
+    at: usize,
+    change: fn(usize, usize) -> usize,
+}
+
+impl Iterator for Fickle<'_> {
+    type Item = CString;
+
+    fn next(&mut self) -> Option<CString> {
+        if self.at == 0 {
+            self.passes.set(self.passes.get() + 1);
+        }
+        let len = (self.change)(self.passes.get(), self.paths.len());
+        self.at += 1;
+        self.paths.get(self.at - 1).filter(|_| self.at <= len).cloned()
+    }
+}
+
+#[test]
+fn keys_that_change_while_they_are_asked_for_end_in_an_answer_or_an_error() {
+    let paths = paths(100);
+    let changes: [fn(usize, usize) -> usize; 5] = [
+        |pass, len| len.saturating_sub(pass),
+        |pass, len| if pass == 1 { len / 2 } else { len },
+        |pass, len| if pass == 1 { len } else { 0 },
+        |pass, len| if pass % 2 == 0 { len / 3 } else { len },
+        |pass, _| pass,
+    ];
+    for change in changes {
+        let (mut client, calls) = client(|_, paths| all(3, paths));
+        let keys = Fickle { paths: &paths, passes: std::rc::Rc::default(), at: 0, change };
+        match client.lookup(keys) {
+            Ok(answer) => assert!(answer.len() <= 100),
+            Err(CallError::Lookup(LookupError::Miscounted { .. } | LookupError::WrongKey { .. })) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(calls.load(Ordering::Relaxed) <= 100);
+    }
+}
+
+#[test]
+fn a_server_that_says_that_nothing_fits_is_asked_a_few_times_only() {
+    struct Full(Arc<AtomicUsize>);
+    impl Dispatch for Full {
+        fn service(&self) -> &'static Service {
+            &SERVICE
+        }
+
+        fn dispatch(&self, _: &Call<'_>, _: &[u8], reply: &mut Writer<'_>) -> Result<(), Failure> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(netipc::EncodeError::Overflow { needed: reply.capacity() + 1 }.into())
+        }
+    }
+    let calls = Arc::new(AtomicUsize::new(0));
+    let server = Server::with_stub(Full(Arc::clone(&calls))).max_response_payload(2000);
+    let mut client: CgroupsLookupClient = InProcess::new(server).client();
+    // In the end not even one key fits: each is oversized by itself.
+    let answer = client.lookup(paths(20)).unwrap();
+    assert!(answer.iter().all(|item| item.status() == CgroupStatus::OversizedItem));
+    let calls = calls.load(Ordering::Relaxed);
+    assert!((20..=30).contains(&calls), "{calls}");
+    assert_eq!((client.status().failed, client.status().last_error), (0, None));
+}

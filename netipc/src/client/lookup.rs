@@ -104,10 +104,14 @@ impl Client {
     /// Connects anew after the server has said that it may not send what it has, of `allowed` bytes at most.
     pub(crate) fn settle_answers(&mut self, allowed: u32, deadline: Deadline) -> Result<(), CallError> {
         self.growth.answers_are_settled(allowed);
-        // It was a question of this lookup's, and no call of anybody's that failed.
+        self.forgive();
+        self.connected(deadline)
+    }
+
+    /// What has failed last was a question of this lookup's, and no call of anybody's.
+    pub(crate) fn forgive(&mut self) {
         self.life.failed = self.life.failed.saturating_sub(1);
         self.life.last_error = None;
-        self.connected(deadline)
     }
 
     fn connect_for_lookup(&mut self, deadline: Deadline) -> Result<(), CallError> {

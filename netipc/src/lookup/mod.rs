@@ -287,12 +287,13 @@ where
             Ok(payload) => payload,
             Err(CallError::AnswerTooLarge { allowed }) => {
                 self.client.settle_answers(allowed, self.limits.deadline)?;
-                self.planner.keep_answers();
+                self.planner.refuse(keys);
                 // Not even that it is too long can be said of it.
                 return if keys == 1 { self.leave_out() } else { Ok(()) };
             }
             // Another server, after the first one has gone, may take less: then it is planned anew.
             Err(CallError::Limit(_)) if self.client.ready() && self.planner.would_change(&self.client.budget()?) => {
+                self.client.forgive();
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -343,7 +344,11 @@ where
 
     /// Answers the next key here, since it fits no request, or its item no answer.
     fn leave_out(&mut self) -> Result<(), CallError> {
-        let Some(item) = self.rest.clone().next() else { return Ok(()) };
+        let Some(item) = self.rest.clone().next() else {
+            // There are fewer than there were when they were counted.
+            self.count = self.answer.len;
+            return Ok(());
+        };
         let payload = match own_mark::<L>((self.key)(&item)) {
             Ok(payload) => payload,
             Err(error) => return Err(CallError::Request(error)),

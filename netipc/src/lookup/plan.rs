@@ -85,6 +85,14 @@ impl Planner {
         self.keeps_answers = true;
     }
 
+    /// The server had no answer for so many keys that it could send: then fewer are asked for, as many as should fit at first.
+    pub(super) const fn refuse(&mut self, keys: usize) {
+        if self.keeps_answers {
+            self.most = if keys > 1 { keys / 2 } else { 1 };
+        }
+        self.keeps_answers = true;
+    }
+
     /// Whether these are other limits than those of the last plan.
     pub(super) fn would_change(&self, budget: &Budget) -> bool {
         self.budget.is_some_and(|planned| planned.request != budget.request || planned.response != budget.response)
@@ -244,6 +252,16 @@ mod tests {
         let mut planner = Planner::with_base(30);
         let widened = (0..20).filter(|_| matches!(plan(&mut planner, &many, &budget), Plan::WidenRequests(_))).count();
         assert_eq!(widened, 8);
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_asked_for_what_should_fit_and_then_for_half() {
+        let (mut planner, budget) = (Planner::with_base(30), law(usize::MAX, 1024));
+        planner.refuse(100_000);
+        for keys in [21, 10, 5, 2, 1, 1] {
+            assert_eq!(plan(&mut planner, &[9; 100], &budget), Plan::Ask(keys));
+            planner.refuse(keys);
+        }
     }
 
     #[test]
