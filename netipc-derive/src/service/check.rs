@@ -23,6 +23,9 @@ pub(super) fn is_of_clients(name: &str) -> bool {
     OF_CLIENTS.contains(&name)
 }
 
+/// Fields that a key can have.
+const MOST_KEYS: usize = 8;
+
 /// Names that a field of a request cannot have, and whose they are.
 const OF_MESSAGES: &[(&str, &str)] =
     &[("to_owned", "View"), ("clone", "View"), ("fmt", "View"), ("new", "Builder"), ("finish", "Builder")];
@@ -99,6 +102,9 @@ fn snapshot(service: &Service, method: &Method, earlier: &[Method], errors: &mut
             snapshot.span,
             format!("there is a `{cache}` already; put this snapshot into a service of its own"),
         );
+    }
+    if let Some(field) = snapshot.key.get(MOST_KEYS) {
+        errors.error(field, format!("at most {MOST_KEYS} fields make a key; leave out what the others tell already"));
     }
     if !matches!(method.reply(), Payload::Itself(_)) {
         let message = "a snapshot is a message with a list; fill a `Reply<'_, M>`, or return one";

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use crate::buf::Writer;
 use crate::client::{CallError, Client, State, Stub};
-use crate::codec::private::{Made, Records, Structure};
+use crate::codec::private::{Count, FieldOf, KeyOf, Made, Records, Structure};
 use crate::codec::{Amplified, EncodeError, Kept};
 use crate::service::MethodInfo;
 use crate::session::Abort;
@@ -35,9 +35,11 @@ pub trait Source: 'static {
     /// The message that a snapshot comes in.
     type Reply: Structure;
     /// The field of it that has the items.
-    type Items: Records;
-    /// What items are looked up by.
-    type Key<'k>: Copy;
+    type Items: FieldOf<Self::Reply, Made: Records>;
+    /// The field of it that counts snapshots.
+    type Generation: FieldOf<Self::Reply, Made: Count>;
+    /// The fields of an item that it is looked up by.
+    type Key: KeyOf<Record<Self>>;
     /// The method.
     const METHOD: &'static MethodInfo;
 
@@ -49,27 +51,29 @@ pub trait Source: 'static {
     /// # Errors
     /// What its layout excludes.
     fn request(writer: &mut Writer<'_>) -> Result<(), EncodeError>;
-
-    /// The items of a snapshot.
-    fn items<'a>(reply: View<'a, Self>) -> <Self::Items as Made>::View<'a>;
-
-    /// The number of a snapshot.
-    fn generation(reply: View<'_, Self>) -> u64;
-
-    /// Hashes a key.
-    fn hash(key: Self::Key<'_>, hash: &mut Hash);
-
-    /// The key of an item.
-    fn key<'a>(item: Item<'a, Self>) -> Self::Key<'a>;
-
-    /// Whether two keys are equal.
-    fn same(one: Self::Key<'_>, other: Self::Key<'_>) -> bool;
 }
 
 /// The message of a snapshot, in place.
 type View<'a, S> = <<S as Source>::Reply as Structure>::View<'a>;
+/// The list in it.
+type List<S> = <<S as Source>::Items as FieldOf<<S as Source>::Reply>>::Made;
+/// What the list has.
+type Record<S> = <List<S> as Records>::Record;
 /// One item of a snapshot, in place.
-type Item<'a, S> = <<<S as Source>::Items as Records>::Record as Structure>::View<'a>;
+type Item<'a, S> = <Record<S> as Structure>::View<'a>;
+/// What one is looked up by.
+type Key<'k, S> = <<S as Source>::Key as KeyOf<Record<S>>>::Sought<'k>;
+
+/// The items of a snapshot.
+#[inline(always)]
+fn items<S: Source>(reply: View<'_, S>) -> <List<S> as Made>::View<'_> {
+    S::Items::get(reply)
+}
+
+/// The number of a snapshot.
+fn generation<S: Source>(reply: View<'_, S>) -> u64 {
+    <S::Generation as FieldOf<S::Reply>>::Made::count(S::Generation::get(reply))
+}
 
 /// Why a refresh has failed. The cache has what it had before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -206,22 +210,21 @@ impl<S: Source> Cache<S> {
         let payload = client.fetch::<S::Reply>(S::METHOD, S::request)?;
         let view = payload.view();
         S::Reply::bounded(view)?;
-        let items = S::items(view);
-        let generation = S::generation(view);
-        let len = <S::Items as Records>::len(items);
+        let (items, generation) = (items::<S>(view), generation::<S>(view));
+        let len = List::<S>::len(items);
         let is_same = self.current.read().as_ref().is_some_and(|now| now.payload.bytes() == payload.bytes());
         if !is_same {
-            let item = |position| <S::Items as Records>::get(items, position as usize).map(S::key);
+            let key = |position| List::<S>::get(items, position as usize).map(S::Key::sought);
             let index = Index::new(
                 core::mem::take(spare),
                 // More than that are no payload: an item takes bytes.
                 u32::try_from(len).unwrap_or(u32::MAX),
                 |position, hash| {
-                    if let Some(key) = item(position) {
-                        S::hash(key, hash);
+                    if let Some(key) = key(position) {
+                        S::Key::digest(key, hash);
                     }
                 },
-                |one, other| item(one).zip(item(other)).is_some_and(|(one, other)| S::same(one, other)),
+                |one, other| key(one).zip(key(other)).is_some_and(|(one, other)| S::Key::same(one, other)),
             );
             if let Some(retired) = self.current.replace(Snapshot { payload, index }) {
                 *spare = retired.index.into_words();
@@ -278,15 +281,15 @@ impl<S: Source> Reading<'_, S> {
     /// The item with this key; the first of several.
     #[inline]
     #[must_use]
-    pub fn get(&self, key: S::Key<'_>) -> Option<Item<'_, S>> {
+    pub fn get(&self, key: Key<'_, S>) -> Option<Item<'_, S>> {
         let now = self.0.as_ref()?;
-        let items = S::items(now.payload.view());
+        let items = items::<S>(now.payload.view());
         let mut found = None;
         now.index.find(
-            |hash| S::hash(key, hash),
+            |hash| S::Key::digest(key, hash),
             |position| {
-                found = <S::Items as Records>::get(items, position as usize);
-                found.is_some_and(|item| S::same(S::key(item), key))
+                found = List::<S>::get(items, position as usize);
+                found.is_some_and(|item| S::Key::same(S::Key::sought(item), key))
             },
         )?;
         found
@@ -295,13 +298,13 @@ impl<S: Source> Reading<'_, S> {
     /// All items, in the order of the service.
     #[must_use]
     pub fn iter(&self) -> Iter<'_, S> {
-        Iter(self.message().map(S::items))
+        Iter(self.message().map(items::<S>))
     }
 
     /// Items in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.message().map_or(0, |reply| <S::Items as Records>::len(S::items(reply)))
+        self.message().map_or(0, |reply| List::<S>::len(items::<S>(reply)))
     }
 
     /// Whether there are none, or no snapshot yet.
@@ -313,7 +316,7 @@ impl<S: Source> Reading<'_, S> {
     /// The number of the snapshot, as the service counts; none before the first.
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.message().map(S::generation)
+        self.message().map(generation::<S>)
     }
 
     /// The whole message.
@@ -333,7 +336,7 @@ impl<'r, S: Source> IntoIterator for &'r Reading<'_, S> {
 }
 
 /// The items of one snapshot.
-pub struct Iter<'r, S: Source>(Option<<S::Items as Made>::View<'r>>);
+pub struct Iter<'r, S: Source>(Option<<List<S> as Made>::View<'r>>);
 
 impl<S: Source> fmt::Debug for Iter<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -346,11 +349,11 @@ impl<'r, S: Source> Iterator for Iter<'r, S> {
 
     #[inline]
     fn next(&mut self) -> Option<Item<'r, S>> {
-        self.0.as_mut().and_then(<S::Items as Records>::next)
+        self.0.as_mut().and_then(List::<S>::next)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.0.map_or(0, <S::Items as Records>::len);
+        let left = self.0.map_or(0, List::<S>::len);
         (left, Some(left))
     }
 }

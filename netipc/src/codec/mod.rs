@@ -60,7 +60,7 @@ pub(crate) mod private {
     pub use super::layout::{align_up, largest, lay};
     pub use super::list::{Element, OpenList, Pushed};
     pub use super::message::{Breach, Builder, Image, Payload, Structure, Tolerate, blank, spreads};
-    pub use super::named::{Count, Digest, DirectoryOf, Key, Made, Named, Records, TableOf};
+    pub use super::named::{Count, Digest, DirectoryOf, FieldOf, Key, KeyOf, Made, Name, Named, Records, TableOf};
     pub use super::prove::Prover;
     pub use super::proven::{Fields, OneOf, Place, Whole};
     pub use super::rule::{Constant, Field, Rule, Text, Version, Zero};

@@ -36,6 +36,29 @@ impl<K: Cell> Made for K {
     type View<'a> = K::View<'a>;
 }
 
+/// The name of a field, as a type.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Name<const HASH: u64>;
+
+/// A field of an `M`.
+pub trait FieldOf<M: Structure>: 'static {
+    /// What it is made of.
+    type Made: Made;
+
+    /// Its value.
+    fn get<'a>(view: M::View<'a>) -> <Self::Made as Made>::View<'a>;
+}
+
+impl<M: Named<HASH>, const HASH: u64> FieldOf<M> for Name<HASH> {
+    type Made = M::Field;
+
+    #[inline(always)]
+    fn get<'a>(view: M::View<'a>) -> <M::Field as Made>::View<'a> {
+        M::get(view)
+    }
+}
+
 /// A list whose elements' fixed parts stand in a table.
 #[derive(Debug)]
 pub struct TableOf<E>(PhantomData<fn() -> E>);
@@ -110,7 +133,7 @@ pub trait Digest {
     message = "a field of type `{Self}` cannot be part of a key; integers, bool, enums without data, text and bytes can",
     label = "no part of a key"
 )]
-pub trait Key: Cell {
+pub trait Key: Made {
     /// What is looked for.
     type Sought<'k>: Copy;
 
@@ -189,12 +212,77 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
+/// Some fields of an `M`, by which it is looked up: one is sought as it is, several as a tuple.
+pub trait KeyOf<M: Structure>: 'static {
+    /// What is looked for.
+    type Sought<'k>: Copy;
+
+    /// The key of a message.
+    fn sought<'a>(view: M::View<'a>) -> Self::Sought<'a>;
+
+    /// Whether both are equal.
+    fn same(one: Self::Sought<'_>, other: Self::Sought<'_>) -> bool;
+
+    /// Has a digest take it in.
+    fn digest(key: Self::Sought<'_>, digest: &mut impl Digest);
+}
+
+impl<M: Structure, A: FieldOf<M, Made: Key>> KeyOf<M> for (A,) {
+    type Sought<'k> = <A::Made as Key>::Sought<'k>;
+
+    #[inline(always)]
+    fn sought<'a>(view: M::View<'a>) -> Self::Sought<'a> {
+        A::Made::sought(A::get(view))
+    }
+
+    #[inline(always)]
+    fn same(one: Self::Sought<'_>, other: Self::Sought<'_>) -> bool {
+        A::Made::same(one, other)
+    }
+
+    #[inline(always)]
+    fn digest(key: Self::Sought<'_>, digest: &mut impl Digest) {
+        A::Made::digest(key, digest);
+    }
+}
+
+macro_rules! keys_of {
+    ($($field:ident $at:tt),*) => {
+        impl<M: Structure, $($field: FieldOf<M, Made: Key>),*> KeyOf<M> for ($($field,)*) {
+            type Sought<'k> = ($(<$field::Made as Key>::Sought<'k>,)*);
+
+            #[inline(always)]
+            fn sought<'a>(view: M::View<'a>) -> Self::Sought<'a> {
+                ($($field::Made::sought($field::get(view)),)*)
+            }
+
+            #[inline(always)]
+            fn same(one: Self::Sought<'_>, other: Self::Sought<'_>) -> bool {
+                $($field::Made::same(one.$at, other.$at))&&*
+            }
+
+            #[inline(always)]
+            fn digest(key: Self::Sought<'_>, digest: &mut impl Digest) {
+                $($field::Made::digest(key.$at, digest);)*
+            }
+        }
+    };
+}
+
+keys_of!(A 0, B 1);
+keys_of!(A 0, B 1, C 2);
+keys_of!(A 0, B 1, C 2, D 3);
+keys_of!(A 0, B 1, C 2, D 3, E 4);
+keys_of!(A 0, B 1, C 2, D 3, E 4, F 5);
+keys_of!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+keys_of!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+
 /// A field that can count snapshots.
 #[diagnostic::on_unimplemented(
     message = "a generation is an unsigned integer, and no `{Self}`",
     label = "counts no snapshots"
 )]
-pub trait Count: Cell {
+pub trait Count: Made {
     /// The count.
     fn count(view: Self::View<'_>) -> u64;
 }

@@ -83,6 +83,12 @@ trait Taken {
     fn other(&self, cache: TakenCache, source: TakenListSource);
 }
 
+#[netipc::service(name = "long")]
+trait Long {
+    #[method(snapshot(items = items, key(a, b, c, d, e, f, g, h, i, j), generation = generation))]
+    fn list(&self) -> List;
+}
+
 fn main() {
     let cache = MethodsCache::new("/run/methods");
     cache.refresh().unwrap();

@@ -1,7 +1,7 @@
 //! What a cache has to know of a method.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::quote;
 use syn::Ident;
 use syn::ext::IdentExt;
 
@@ -40,45 +40,26 @@ impl Calls<'_> {
 
     /// What the cache asks of them, where the method's constant is in scope.
     pub(super) fn source(&self, index: usize) -> TokenStream {
-        let Some(Snapshot { items, key, generation, .. }) = &self.method.snapshot else { return TokenStream::new() };
+        let Some(Snapshot { items, key, generation, span }) = &self.method.snapshot else { return TokenStream::new() };
         let (krate, private, cfgs) = (&self.service.krate, self.private(), &self.method.cfgs);
         let (source, client, constant) = (self.source_ident(), self.service.named("Client"), constant(index));
         let (request, reply) = (self.request(), self.reply());
-        let (items, generation) = (Spoken::new(&private, &reply, items), Spoken::new(&private, &reply, generation));
-        let record = quote!(<Self::Items as #private::Records>::Record);
-        let key: Vec<_> = key.iter().map(|field| Spoken::new(&private, &record, field)).collect();
-        let (items_type, items_get) = (items.ty(), items.get());
-        let counted = {
-            let get = generation.get();
-            generation.of(&quote!(Count), &quote!(count), &quote!((#get(__reply))))
+        // What is wrong with a field the compiler finds, and tells of it where the field is named.
+        let name = |field: &Ident| {
+            let (span, hash) = (Span::call_site().located_at(field.span()), name_hash(field));
+            respanned(quote!(#private::Name<#hash>), span)
         };
-        let of_key = |what: &str, after: &TokenStream| {
-            let what = Ident::new(what, Span::call_site());
-            key.iter().map(|field| field.of(&quote!(Key), &what.to_token_stream(), after)).collect::<Vec<_>>()
-        };
-        let sought: Vec<_> = key
-            .iter()
-            .map(|field| {
-                let get = field.get();
-                field.of(&quote!(Key), &quote!(sought), &quote!((#get(__item))))
-            })
-            .collect();
-        let types = of_key("Sought", &quote!(<'k>));
-        let (digest, same) = (of_key("digest", &quote!()), of_key("same", &quote!()));
-        let numbers = (0..key.len()).map(syn::Index::from);
-        let parts: Vec<_> = numbers.map(|number| if key.len() == 1 { quote!() } else { quote!(.#number) }).collect();
-        let (tuple, sought) = match (types.as_slice(), sought.as_slice()) {
-            ([one], [of_one]) => (quote!(#one), quote!(#of_one)),
-            _ => (quote!((#(#types,)*)), quote!((#(#sought,)*))),
-        };
+        let (items, generation, key) = (name(items), name(generation), key.iter().map(name));
+        let key = respanned(quote!((#(#key,)*)), Span::call_site().located_at(*span));
         quote! {
             #(#cfgs)*
             #[automatically_derived]
             impl #krate::cache::Source for #source {
                 type Stub = #client;
                 type Reply = #reply;
-                type Items = #items_type;
-                type Key<'k> = #tuple;
+                type Items = #items;
+                type Generation = #generation;
+                type Key = #key;
                 const METHOD: &'static #krate::service::MethodInfo = &#constant;
 
                 fn into_client(__stub: #client) -> #krate::client::Client {
@@ -93,80 +74,20 @@ impl Calls<'_> {
                         ::core::mem::drop,
                     )
                 }
-
-                #[inline]
-                fn items<'a>(
-                    __reply: <#reply as #private::Structure>::View<'a>,
-                ) -> <Self::Items as #private::Made>::View<'a> {
-                    #items_get(__reply)
-                }
-
-                fn generation(__reply: <#reply as #private::Structure>::View<'_>) -> ::core::primitive::u64 {
-                    #counted
-                }
-
-                #[inline]
-                fn hash(__key: Self::Key<'_>, __hash: &mut #krate::cache::Hash) {
-                    #(#digest(__key #parts, __hash);)*
-                }
-
-                #[inline]
-                fn key<'a>(__item: <#record as #private::Structure>::View<'a>) -> Self::Key<'a> {
-                    #sought
-                }
-
-                #[inline]
-                fn same(__one: Self::Key<'_>, __other: Self::Key<'_>) -> ::core::primitive::bool {
-                    #(#same(__one #parts, __other #parts))&&*
-                }
             }
         }
     }
 }
 
-/// A field of which only the name is known. What is wrong with it the compiler finds, and tells of where it is named: all of
-/// what speaks of it has that span, so that it tells once.
-struct Spoken<'s> {
-    private: &'s TokenStream,
-    span: Span,
-    /// `Message as Named<..>`
-    named: TokenStream,
-}
-
-impl<'s> Spoken<'s> {
-    fn new(private: &'s TokenStream, message: &impl ToTokens, field: &Ident) -> Self {
-        let (span, hash) = (Span::call_site().located_at(field.span()), name_hash(field));
-        let mut message = message.to_token_stream();
-        message = message.into_iter().map(|token| at(token, span)).collect();
-        Self { private, span, named: quote_spanned!(span=> #message as #private::Named<#hash>) }
-    }
-
-    /// What it is made of.
-    fn ty(&self) -> TokenStream {
-        let Self { named, .. } = self;
-        quote_spanned!(self.span=> <#named>::Field)
-    }
-
-    /// What reads it.
-    fn get(&self) -> TokenStream {
-        let Self { named, .. } = self;
-        quote_spanned!(self.span=> <#named>::get)
-    }
-
-    /// `what` of a trait that what it is made of has, and what stands behind that.
-    fn of(&self, of: &TokenStream, what: &TokenStream, after: &TokenStream) -> TokenStream {
-        let (private, ty, span) = (self.private, self.ty(), self.span);
-        let all = quote_spanned!(span=> <#ty as #private::#of>::#what #after);
-        all.into_iter().map(|token| at(token, span)).collect()
-    }
-}
-
-fn at(mut token: TokenTree, span: Span) -> TokenTree {
-    if let TokenTree::Group(group) = token {
-        let inner = group.stream().into_iter().map(|token| at(token, span)).collect();
-        token = Group::new(group.delimiter(), inner).into();
-    }
-    // Where it is, and no other meaning of it.
-    token.set_span(token.span().located_at(span));
-    token
+/// The same, told of at that place; what each token means stays.
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let at = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = token {
+            // Its parts have places of their own.
+            token = Group::new(group.delimiter(), group.stream()).into();
+        }
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.into_iter().map(at).collect()
 }
