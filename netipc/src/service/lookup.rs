@@ -13,7 +13,7 @@ use answers::{Asked, ENTRY, FIXED, Fault, marked};
 
 use super::{Call, Failure, HandlerResult, MethodInfo};
 use crate::buf::Writer;
-use crate::codec::private::{Item, Structure};
+use crate::codec::private::{Cell, Item, Structure};
 use crate::codec::{EncodeError, Items, WireMessage};
 
 /// Keys that are messages of up to so many bytes are compared without memory of their own.
@@ -35,6 +35,9 @@ pub type KeyView<'a, K> = <<K as Sought>::Item as Item>::View<'a>;
 pub trait Sought: 'static {
     /// How it stands in a request.
     type Item: Item;
+    /// Whether keys of one length have equally long parts.
+    #[doc(hidden)]
+    const LEN_TELLS: bool;
 
     /// How many bytes it has there.
     fn sought_len(&self) -> usize;
@@ -46,6 +49,7 @@ pub trait Sought: 'static {
 
 impl Sought for CStr {
     type Item = CString;
+    const LEN_TELLS: bool = true;
 
     #[inline]
     fn sought_len(&self) -> usize {
@@ -60,6 +64,7 @@ impl Sought for CStr {
 
 impl<M: Structure> Sought for M {
     type Item = M;
+    const LEN_TELLS: bool = !<M as Cell>::TAIL;
 
     #[inline]
     fn sought_len(&self) -> usize {
@@ -149,6 +154,10 @@ impl<L: Lookup> Asked<L::Item> for Request<'_, L> {
         }
     }
 
+    fn telling_len(&self, index: usize) -> Option<usize> {
+        self.keys.bytes(index).filter(|_| L::Key::LEN_TELLS).map(<[u8]>::len)
+    }
+
     fn mark(&self, item: &mut <L::Item as Structure>::Builder<'_>, mark: Mark) {
         L::mark(item, mark);
     }
@@ -168,6 +177,10 @@ struct Own<'k, L: Lookup>(&'k L::Key);
 impl<L: Lookup> Asked<L::Item> for Own<'_, L> {
     fn begin(&self, _: usize, item: &mut <L::Item as Structure>::Builder<'_>) {
         L::begin_own(item, self.0);
+    }
+
+    fn telling_len(&self, _: usize) -> Option<usize> {
+        None
     }
 
     fn mark(&self, item: &mut <L::Item as Structure>::Builder<'_>, mark: Mark) {

@@ -28,6 +28,8 @@ pub(crate) fn counted<M: Structure>(write: impl FnOnce(&mut M::Builder<'_>)) -> 
 /// A request, as whoever answers it needs it without knowing its keys.
 pub(super) trait Asked<M: Structure> {
     fn begin(&self, index: usize, item: &mut M::Builder<'_>);
+    /// The length of a key, if it tells how long an item is that is only marked.
+    fn telling_len(&self, index: usize) -> Option<usize>;
     fn mark(&self, item: &mut M::Builder<'_>, mark: Mark);
     fn ceiling(&self) -> usize;
     fn wish(&self, bytes: usize);
@@ -39,6 +41,25 @@ pub(super) fn marked<M: Structure>(asked: &dyn Asked<M>, index: usize) -> usize 
         asked.begin(index, item);
         asked.mark(item, Mark::Exceeded);
     })
+}
+
+/// Keys of fewer bytes than this are counted once for each length.
+const SHORT: usize = 128;
+
+/// What marked items take, by the lengths of their keys where these tell; 0 for what is not known yet, else one more.
+#[derive(Debug)]
+struct Marks([u32; SHORT]);
+
+impl Marks {
+    #[inline]
+    fn of<M: Structure>(&mut self, asked: &dyn Asked<M>, index: usize) -> usize {
+        let known = asked.telling_len(index).and_then(|len| self.0.get_mut(len));
+        let Some(known) = known else { return marked(asked, index) };
+        if *known == 0 {
+            *known = u32::try_from(marked(asked, index).saturating_add(1)).unwrap_or(u32::MAX);
+        }
+        usize::try_from(*known - 1).unwrap_or(usize::MAX)
+    }
 }
 
 /// Why an answer could not be completed.
@@ -112,6 +133,7 @@ pub struct Answers<'w, M: Structure> {
     /// Where the answer begins.
     start: usize,
     bound: Bound,
+    marks: Marks,
     /// From here on nothing fits.
     cut: Option<Cut>,
     /// Whether the answer is complete.
@@ -140,8 +162,9 @@ impl<'w, M: Structure> Answers<'w, M> {
         let start = writer.len();
         writer.skip(FIXED.saturating_add(count.saturating_mul(ENTRY)));
         let bound = Bound::Most { each: counted::<M>(|_| ()).saturating_add(ALIGN), keys };
+        let marks = Marks([0; SHORT]);
         let mut answers =
-            Self { asked, count, answered: 0, generation: 0, writer, reach, start, bound, cut: None, outcome };
+            Self { asked, count, answered: 0, generation: 0, writer, reach, start, bound, marks, cut: None, outcome };
         let end = answers.end_of_marks(0);
         if end <= answers.writer.capacity() {
             return Ok(answers);
@@ -289,7 +312,7 @@ impl<'w, M: Structure> Answers<'w, M> {
         let first = self.first();
         let Bound::Exact { next: from, sum, last } = &mut self.bound else { return end };
         while *from < next {
-            *sum = sum.saturating_sub(align_up(marked(self.asked, *from), ALIGN));
+            *sum = sum.saturating_sub(align_up(self.marks.of(self.asked, *from), ALIGN));
             *from += 1;
         }
         if left == 0 {
@@ -299,10 +322,10 @@ impl<'w, M: Structure> Answers<'w, M> {
     }
 
     /// Counts what the keys from `next` on need.
-    fn exact(&self, next: usize) -> Bound {
+    fn exact(&mut self, next: usize) -> Bound {
         let (mut sum, mut last) = (0_usize, 0);
         for index in next..self.count {
-            let len = marked(self.asked, index);
+            let len = self.marks.of(self.asked, index);
             let aligned = align_up(len, ALIGN);
             sum = sum.saturating_add(aligned);
             last = aligned - len;
