@@ -322,3 +322,39 @@ fn readers_see_whole_generations_only_while_100_000_refreshes_come_from_two_thre
     assert!(looked.load(Ordering::Relaxed) > 0);
     assert_eq!((cache.status().successes, cache.read().generation()), (REFRESHES + 1, Some(REFRESHES + 1)));
 }
+
+/// Waits for as long; nobody sends anything.
+fn pause(pause: Duration) {
+    let (nobody, nothing) = channel::<()>();
+    assert!(nothing.recv_timeout(pause).is_err());
+    drop(nobody);
+}
+
+struct Dawdling;
+
+impl CgroupsSnapshot for Dawdling {
+    fn snapshot(&self, _: View<'_, SnapshotRequest>, mut reply: Reply<'_, Snapshot>) -> HandlerResult {
+        pause(Duration::from_millis(300));
+        reply.generation(1);
+        Ok(())
+    }
+}
+
+#[test]
+fn one_timeout_is_for_the_connection_and_the_call_of_a_refresh() {
+    let run_dir = RunDir::new();
+    let server = CgroupsSnapshotServer::new(Dawdling).authorize(|_| {
+        pause(Duration::from_millis(300));
+        true
+    });
+    let server = server.bind(run_dir.path()).unwrap().spawn().unwrap();
+    let config = CgroupsSnapshotClient::config().timeout(Duration::from_millis(500));
+    let cache = CgroupsSnapshotCache::over(config.build(run_dir.path()));
+    // Either has time enough, and both have not.
+    assert_eq!(cache.refresh(), Err(RefreshError::Call(CallError::TimedOut)));
+    assert_eq!(cache.status().failures, 1);
+    let config = CgroupsSnapshotClient::config().timeout(Duration::from_secs(60));
+    let cache = CgroupsSnapshotCache::over(config.build(run_dir.path()));
+    assert_eq!(cache.refresh().map(|refreshed| refreshed.generation), Ok(1));
+    server.shutdown(Duration::from_secs(60)).unwrap();
+}

@@ -256,3 +256,39 @@ fn keys_come_in_any_form_that_holds_them() {
     assert!(client.lookup([c"/k"]).is_ok());
     drop(server);
 }
+
+/// Takes a while for each request.
+struct Slow {
+    pause: Duration,
+    asked: Arc<AtomicUsize>,
+}
+
+impl CgroupsLookup for Slow {
+    fn lookup(&self, paths: Keys<'_, CStr>, mut reply: Answers<'_, CgroupInfo>) -> HandlerResult {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        // Nobody sends anything.
+        let (nobody, nothing) = std::sync::mpsc::channel::<()>();
+        assert!(nothing.recv_timeout(self.pause).is_err());
+        drop(nobody);
+        for path in paths {
+            reply.answer(|item| item.status(CgroupStatus::Known).name(path));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn one_timeout_is_for_all_calls_of_a_lookup() {
+    let (run_dir, asked) = (RunDir::new(), Arc::new(AtomicUsize::new(0)));
+    let slow = Slow { pause: Duration::from_millis(100), asked: Arc::clone(&asked) };
+    let server = CgroupsLookupServer::new(slow).max_response_payload(1024).bind(run_dir.path()).unwrap();
+    let server = server.spawn().unwrap();
+    let config = CgroupsLookupClient::config().max_request_payload(1024).timeout(Duration::from_millis(400));
+    let mut client = config.connect(run_dir.path()).unwrap();
+    let paths = Mix::Known.paths(200);
+    // Each call has time enough, and all of them have not.
+    assert_eq!(client.lookup(&paths).unwrap_err(), CallError::TimedOut);
+    assert!((1..=5).contains(&asked.load(Ordering::Relaxed)));
+    assert!(client.within(Duration::from_secs(60)).lookup(&paths).is_ok());
+    server.shutdown(Duration::from_secs(60)).unwrap();
+}
