@@ -178,3 +178,95 @@ fn a_snapshot_is_cached_and_looked_up() {
     let _server = CgroupsSnapshotServer::new(machine).bind(run_dir.path()).unwrap().spawn().unwrap();
     assert_eq!(main(run_dir.path()).unwrap(), 2);
 }
+
+mod lookup {
+    use std::collections::HashMap;
+    use std::ffi::{CStr, CString};
+
+    use netipc::{Answers, Keys, WireMessage};
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, WireMessage)]
+    #[repr(u16)]
+    pub enum CgroupStatus {
+        Known = 0,
+        UnknownRetryLater = 1,
+        UnknownPermanent = 2,
+        PayloadExceeded = 3,
+        OversizedItem = 4,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, WireMessage)]
+    #[wire(open)]
+    #[repr(u16)]
+    pub enum Orchestrator {
+        Unknown = 0,
+        Docker = 2,
+        Other(u16),
+    }
+
+    #[derive(Debug, Clone, PartialEq, WireMessage)]
+    pub struct Label {
+        pub key: CString,
+        pub value: CString,
+    }
+
+    #[derive(Debug, Clone, PartialEq, WireMessage)]
+    #[expect(clippy::duplicated_attributes, reason = "two reserved parts of one length are no duplicates")]
+    #[wire(size = 28, fixed(at = 0, u16 = 1), reserved(at = 6, len = 2), reserved(at = 26, len = 2))]
+    #[wire(tolerate(string_order, dirty_gaps))]
+    #[wire(require(status == CgroupStatus::Known
+        || (orchestrator == Orchestrator::Unknown && name.is_empty() && labels.is_empty())))]
+    pub struct CgroupInfo {
+        #[wire(at = 2)]
+        pub status: CgroupStatus,
+        #[wire(at = 4)]
+        pub orchestrator: Orchestrator,
+        #[wire(at = 8, min = 1)]
+        pub path: CString,
+        #[wire(at = 16)]
+        pub name: CString,
+        #[wire(table, count_at = 24, count = u16)]
+        pub labels: Vec<Label>,
+    }
+
+    #[netipc::service(name = "cgroups-lookup")]
+    pub trait CgroupsLookup {
+        #[method(code = 4, lookup(keys = paths, items = items, echo = path, generation = generation,
+                 exceeded = CgroupStatus::PayloadExceeded, oversized = CgroupStatus::OversizedItem))]
+        fn lookup(&self, paths: Keys<'_, CStr>, reply: Answers<'_, CgroupInfo>) -> netipc::HandlerResult;
+    }
+
+    pub struct Names(pub HashMap<CString, CString>);
+
+    impl CgroupsLookup for Names {
+        fn lookup(&self, paths: Keys<'_, CStr>, mut reply: Answers<'_, CgroupInfo>) -> netipc::HandlerResult {
+            reply.generation(3);
+            for path in paths {
+                match self.0.get(path) {
+                    Some(name) => reply.answer(|item| item.status(CgroupStatus::Known).name(name)),
+                    None => reply.answer(|item| item.status(CgroupStatus::UnknownPermanent)),
+                };
+            }
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn a_lookup_is_one_logical_call_however_many_requests_it_takes() {
+    use lookup::{CgroupStatus, CgroupsLookupClient, CgroupsLookupServer, Names};
+
+    fn main(run_dir: &std::path::Path) -> Result<usize, Box<dyn std::error::Error>> {
+        let mut client = CgroupsLookupClient::connect(run_dir)?;
+        let paths = [c"/a", c"/b", c"/c"];
+        let answer = client.lookup(paths)?;
+        let known = answer.iter().filter(|item| item.status() == CgroupStatus::Known).count();
+        assert_eq!(answer.get(1).map(|item| item.name()), Some(c"bee"));
+        Ok(known)
+    }
+
+    let run_dir = RunDir::new();
+    let names = Names([(c"/b".into(), c"bee".into()), (c"/c".into(), c"sea".into())].into());
+    let _server = CgroupsLookupServer::new(names).bind(run_dir.path()).unwrap().spawn().unwrap();
+    assert_eq!(main(run_dir.path()).unwrap(), 2);
+}
