@@ -217,3 +217,78 @@ fn a_handler_that_does_not_answer_each_key_fails_and_says_why() {
         assert!(told.contains(reason), "{told} is not {reason}");
     }
 }
+
+/// What is looked for by name, and has a text even where nothing is known.
+#[derive(Debug, Clone, PartialEq, WireMessage)]
+pub struct Note {
+    pub shelf: Shelf,
+    pub code: String,
+    pub text: String,
+    pub numbers: Vec<u64>,
+}
+
+#[netipc::service(name = "notes")]
+pub trait Notes {
+    #[method(lookup(keys = wanted, items = found, echo = code, generation = edition, status = shelf,
+        exceeded = Shelf::NoRoom, oversized = Shelf::TooLong, blank(text = "nothing is known of this, not even a title")))]
+    fn notes(&self, wanted: Keys<'_, Signature>, reply: Answers<'_, Note>) -> HandlerResult;
+}
+
+struct Short;
+
+impl Notes for Short {
+    fn notes(&self, wanted: Keys<'_, Signature>, mut reply: Answers<'_, Note>) -> HandlerResult {
+        for (index, _) in wanted.enumerate() {
+            reply.answer(|item| {
+                item.shelf(Shelf::There).text("short");
+                item.numbers(index).extend(index);
+                item
+            });
+        }
+        Ok(())
+    }
+}
+
+trait Extend {
+    fn extend(self, count: usize);
+}
+
+impl Extend for netipc::codec::ValuesBuilder<'_, '_, u64> {
+    fn extend(mut self, count: usize) {
+        for number in 0..count {
+            self.push(number as u64);
+        }
+    }
+}
+
+#[test]
+fn marks_have_room_for_what_every_item_has() {
+    let dispatch = NotesServer::new(Short).into_dispatch();
+    let code = |number: usize| "x".repeat(number * 5 % 17);
+    let wanted: Vec<_> = (0..9).map(|number| Signature { room: 1, code: code(number) }).collect();
+    let request = NotesNotesRequest { wanted: wanted.clone() }.to_vec().unwrap();
+    let answers: Vec<_> =
+        (0..1200).map(|budget| netipc_tests::lookups::within(&*dispatch, 1, &request, budget)).collect();
+    let least = answers.iter().position(Result::is_ok).unwrap();
+    let mut before = 0;
+    for (budget, answer) in answers.iter().enumerate() {
+        let Ok(answer) = answer else {
+            assert!(budget < least, "{budget}");
+            continue;
+        };
+        let answer = NotesNotesReply::decode_owned(answer).unwrap();
+        let known = answer.found.iter().take_while(|item| item.shelf == Shelf::There).count();
+        assert!(known >= before, "{budget}");
+        before = known;
+        for (index, (item, wanted)) in answer.found.iter().zip(&wanted).enumerate() {
+            assert_eq!(item.code, wanted.code);
+            let (shelf, text) = if index < known {
+                (Shelf::There, "short")
+            } else {
+                (Shelf::NoRoom, "nothing is known of this, not even a title")
+            };
+            assert_eq!((item.shelf, item.text.as_str()), (shelf, text));
+        }
+    }
+    assert!(before == 9 && (400..1000).contains(&least), "{before} {least}");
+}

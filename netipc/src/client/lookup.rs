@@ -10,9 +10,18 @@ use crate::codec::{EncodeError, Kept};
 use crate::service::MethodInfo;
 use crate::session::Deadline;
 
-/// How far a logical lookup may go (docs/protocol.md, section 6.1).
+/// How far logical lookups may go (docs/protocol.md, section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ceilings {
+pub(super) struct Ceilings {
+    pub(super) keys: usize,
+    pub(super) calls: usize,
+    pub(super) bytes: usize,
+}
+
+/// How far one of them may go, all its calls together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LookupLimits {
+    pub(crate) deadline: Deadline,
     pub(crate) keys: usize,
     pub(crate) calls: usize,
     pub(crate) bytes: usize,
@@ -38,9 +47,10 @@ fn bytes(n: u32) -> usize {
 }
 
 impl Client {
-    /// When a logical lookup gives up that is made now.
-    pub(crate) fn begin_lookup(&mut self) -> (Deadline, Ceilings) {
-        (self.deadline(), self.ceilings)
+    /// The limits of a logical lookup that is made now.
+    pub(crate) fn begin_lookup(&mut self) -> LookupLimits {
+        let Ceilings { keys, calls, bytes } = self.ceilings;
+        LookupLimits { deadline: self.deadline(), keys, calls, bytes }
     }
 
     /// Connects if there is no connection.

@@ -11,7 +11,7 @@ use core::fmt;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Answer, Found, Limits, Lookup, look_up_by};
+use super::{Answer, Found, Lookup, look_up_by};
 use crate::client::{CallError, Client, Config, LookupError, State, Stub};
 use crate::codec::Kept;
 use crate::service::Sought;
@@ -181,7 +181,7 @@ impl<L: Keeper> Cache<L> {
     /// # Errors
     /// See [`CallError`]. What is kept stays.
     pub fn refresh(&mut self) -> Result<u64, CallError> {
-        let limits = self.begin();
+        let limits = self.client.begin_lookup();
         let asked = self.client.connected(limits.deadline).and_then(|()| {
             let nothing = core::iter::empty::<&L::Key>();
             look_up_by::<L, _>(&mut self.client, nothing, |key| *key, limits)
@@ -229,11 +229,6 @@ impl<L: Keeper> Cache<L> {
         }
     }
 
-    fn begin(&mut self) -> Limits {
-        let (deadline, ceilings) = self.client.begin_lookup();
-        Limits { deadline, calls: ceilings.calls, keys: ceilings.keys, bytes: ceilings.bytes }
-    }
-
     fn entry(&self, slot: usize) -> Option<&Entry<L>> {
         self.entries.get(slot)?.as_ref()
     }
@@ -247,7 +242,7 @@ impl<L: Keeper> Cache<L> {
     }
 
     fn resolve<K: Borrow<L::Key>>(&mut self, keys: &[K]) -> Result<(Vec<Place>, Option<Answer<L>>), CallError> {
-        let limits = self.begin();
+        let limits = self.client.begin_lookup();
         let before = self.generation;
         for _ in 0..ROUNDS {
             self.call += 1;

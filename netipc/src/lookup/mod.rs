@@ -10,19 +10,19 @@ mod plan;
 
 use core::fmt;
 
-use crate::client::{CallError, Client, LookupError};
+use crate::client::{CallError, Client, LookupError, LookupLimits};
 use crate::codec::private::Structure;
 use crate::codec::{EncodeError, Kept};
 pub use cache::{Cache, Keep, Keeper, Looked, Status};
 
+use crate::service;
 pub use crate::service::{Lookup, Mark, Sought};
-use crate::session::Deadline;
 use plan::{Plan, Planner};
 
 /// The view of what was found for a key.
 pub type Found<'a, L> = <<L as Lookup>::Item as Structure>::View<'a>;
 
-/// The answers of one server's to some of the keys.
+/// One answer, to some of the keys.
 struct Part<L: Lookup> {
     /// The first key that it answers.
     first: usize,
@@ -166,30 +166,16 @@ pub fn look_up<L: Lookup, I>(
 where
     I: Iterator + Clone,
 {
-    let (deadline, ceilings) = client.begin_lookup();
-    look_up_by(
-        client,
-        keys,
-        key,
-        Limits { deadline, calls: ceilings.calls, keys: ceilings.keys, bytes: ceilings.bytes },
-    )
+    let limits = client.begin_lookup();
+    look_up_by(client, keys, key, limits)
 }
 
-/// How far one lookup may go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) deadline: Deadline,
-    pub(crate) calls: usize,
-    pub(crate) keys: usize,
-    pub(crate) bytes: usize,
-}
-
-/// The same within limits that are those of several.
+/// The same, within limits that may be those of several.
 pub(crate) fn look_up_by<L: Lookup, I>(
     client: &mut Client,
     keys: I,
     key: impl Fn(&I::Item) -> &L::Key,
-    limits: Limits,
+    limits: LookupLimits,
 ) -> Result<Answer<L>, CallError>
 where
     I: Iterator + Clone,
@@ -198,7 +184,8 @@ where
     if count > limits.keys {
         return Err(client.give_up(LookupError::TooManyKeys { keys: count, most: limits.keys }));
     }
-    let planner = Planner::new::<L>();
+    let mark = keys.clone().next().map(|item| own_mark::<L>(key(&item)));
+    let planner = Planner::new(mark.unwrap_or_default());
     let answer = Answer { parts: Vec::new(), len: 0, generation: None };
     Course { client, key, rest: keys, count, limits, planner, answer, bytes: 0, calls: 0 }.run()
 }
@@ -210,7 +197,7 @@ struct Course<'c, L: Lookup, I, F> {
     /// The keys without a final answer.
     rest: I,
     count: usize,
-    limits: Limits,
+    limits: LookupLimits,
     planner: Planner,
     answer: Answer<L>,
     bytes: usize,
@@ -285,7 +272,7 @@ where
         );
         let payload = match fetched {
             Ok(payload) => payload,
-            Err(CallError::AnswerTooLarge { allowed }) => {
+            Err(CallError::AnswerTooLarge { allowed }) if keys > 0 => {
                 self.client.settle_answers(allowed, self.limits.deadline)?;
                 self.planner.refuse(keys);
                 // Not even that it is too long can be said of it.
@@ -349,7 +336,7 @@ where
             self.count = self.answer.len;
             return Ok(());
         };
-        let payload = match own_mark::<L>((self.key)(&item)) {
+        let payload = match own_answer::<L>((self.key)(&item)) {
             Ok(payload) => payload,
             Err(error) => return Err(CallError::Request(error)),
         };
@@ -366,9 +353,18 @@ where
     }
 }
 
+/// What an item takes that is only marked, without its key.
+fn own_mark<L: Lookup>(key: &L::Key) -> usize {
+    let mark = service::counted::<L::Item>(|item| {
+        L::begin_own(item, key);
+        L::mark(item, Mark::Exceeded);
+    });
+    mark.saturating_sub(key.sought_len())
+}
+
 /// An answer of ours that says of one key that it is too long.
-fn own_mark<L: Lookup>(key: &L::Key) -> Result<Kept<L::Reply>, EncodeError> {
-    let payload = crate::service::own_answer::<L>(key)?;
+fn own_answer<L: Lookup>(key: &L::Key) -> Result<Kept<L::Reply>, EncodeError> {
+    let payload = service::own_answer::<L>(key)?;
     // It was written by the rules that it is proven by.
     Kept::new(payload.into()).map_err(|_| EncodeError::TooLarge(0))
 }

@@ -5,7 +5,6 @@
 
 use crate::buf::align_up;
 use crate::client::Budget;
-use crate::service::{Lookup, counted};
 
 /// Bytes before the directory of a request, and of an answer.
 const FIXED: usize = 16;
@@ -56,11 +55,8 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    pub(super) fn new<L: Lookup>() -> Self {
-        Self::with_base(counted::<L::Item>(|_| ()))
-    }
-
-    const fn with_base(base: usize) -> Self {
+    /// For items that take `base` bytes and the length of their key if they are only marked.
+    pub(super) const fn new(base: usize) -> Self {
         let (keeps_requests, keeps_answers) = (false, false);
         Self {
             base,
@@ -191,7 +187,7 @@ mod tests {
         // Of five keys of 9 bytes the last one needs no padding: 16 + 5 * 8 + 4 * 16 + 9.
         let needed = 16 + 40 + 64 + 9;
         for (request, keys) in [(0, 0), (16, 0), (32, 0), (33, 1), (needed - 1, 4), (needed, 5), (usize::MAX, 5)] {
-            let mut planner = Planner::with_base(30);
+            let mut planner = Planner::new(30);
             assert_eq!(plan(&mut planner, &[9; 5], &law(request, usize::MAX)), Plan::Ask(keys), "{request}");
         }
     }
@@ -200,14 +196,14 @@ mod tests {
     fn no_more_keys_are_asked_for_than_an_answer_has_marks_for() {
         // Marked, each takes an entry and 40 bytes.
         for (response, keys) in [(0, 1), (16 + 48, 1), (16 + 95, 1), (16 + 96, 2), (16 + 240, 5)] {
-            let mut planner = Planner::with_base(30);
+            let mut planner = Planner::new(30);
             assert_eq!(plan(&mut planner, &[9; 5], &law(usize::MAX, response)), Plan::Ask(keys), "{response}");
         }
     }
 
     #[test]
     fn an_answer_that_was_cut_is_a_measure_for_the_next() {
-        let (mut planner, budget) = (Planner::with_base(30), law(usize::MAX, 1024));
+        let (mut planner, budget) = (Planner::new(30), law(usize::MAX, 1024));
         assert_eq!(plan(&mut planner, &[9; 100], &budget), Plan::Ask(21));
         // Five took what 16 marks left of 1,000 bytes: 44 each, which is less than a mark.
         planner.learn(21, 5, 1000);
@@ -220,7 +216,7 @@ mod tests {
 
     #[test]
     fn without_progress_half_as_many_are_asked_for_until_it_is_one() {
-        let (mut planner, budget) = (Planner::with_base(30), law(usize::MAX, 1024));
+        let (mut planner, budget) = (Planner::new(30), law(usize::MAX, 1024));
         for keys in [21, 10, 5, 2, 1, 1] {
             assert_eq!(plan(&mut planner, &[9; 100], &budget), Plan::Ask(keys));
             planner.learn(keys, 0, 500);
@@ -233,7 +229,7 @@ mod tests {
     fn limits_are_widened_where_that_spares_many_calls_and_no_longer_than_it_helps() {
         let budget = Budget { request: 1024, response: 1024, most_of_request: 1 << 20, most_of_response: 1 << 20 };
         let few = [9; 8 * 17];
-        let mut planner = Planner::with_base(30);
+        let mut planner = Planner::new(30);
         assert_eq!(plan(&mut planner, &few, &budget), Plan::Ask(21));
         let many = vec![9; 100_000];
         assert!(matches!(plan(&mut planner, &many, &budget), Plan::WidenRequests(bytes) if bytes > 500_000));
@@ -245,18 +241,18 @@ mod tests {
         // An item took 57 bytes.
         planner.keep_answers();
         assert_eq!(plan(&mut planner, &many, &wide), Plan::Ask(1008 / 57));
-        let mut planner = Planner::with_base(30);
+        let mut planner = Planner::new(30);
         planner.keep_requests();
         assert_eq!(plan(&mut planner, &many, &budget), Plan::Ask(21));
         // However often it grows, it ends.
-        let mut planner = Planner::with_base(30);
+        let mut planner = Planner::new(30);
         let widened = (0..20).filter(|_| matches!(plan(&mut planner, &many, &budget), Plan::WidenRequests(_))).count();
         assert_eq!(widened, 8);
     }
 
     #[test]
     fn a_server_that_refuses_is_asked_for_what_should_fit_and_then_for_half() {
-        let (mut planner, budget) = (Planner::with_base(30), law(usize::MAX, 1024));
+        let (mut planner, budget) = (Planner::new(30), law(usize::MAX, 1024));
         planner.refuse(100_000);
         for keys in [21, 10, 5, 2, 1, 1] {
             assert_eq!(plan(&mut planner, &[9; 100], &budget), Plan::Ask(keys));
@@ -267,12 +263,12 @@ mod tests {
     #[test]
     fn a_key_that_fits_no_request_is_a_reason_to_widen_them() {
         let budget = Budget { request: 100, response: 1024, most_of_request: 1000, most_of_response: 1024 };
-        let mut planner = Planner::with_base(30);
+        let mut planner = Planner::new(30);
         assert_eq!(plan(&mut planner, &[900, 9], &budget), Plan::WidenRequests(16 + 8 + 900));
         planner.keep_requests();
         assert_eq!(plan(&mut planner, &[900, 9], &budget), Plan::Ask(0));
-        assert_eq!(plan(&mut Planner::with_base(30), &[977], &budget), Plan::Ask(0));
-        assert_eq!(plan(&mut Planner::with_base(30), &[], &budget), Plan::Ask(0));
-        assert_eq!(plan(&mut Planner::with_base(30), &[70, 9], &budget), Plan::Ask(1));
+        assert_eq!(plan(&mut Planner::new(30), &[977], &budget), Plan::Ask(0));
+        assert_eq!(plan(&mut Planner::new(30), &[], &budget), Plan::Ask(0));
+        assert_eq!(plan(&mut Planner::new(30), &[70, 9], &budget), Plan::Ask(1));
     }
 }

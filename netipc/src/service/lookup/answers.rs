@@ -161,7 +161,9 @@ impl<'w, M: Structure> Answers<'w, M> {
         let (mut writer, reach) = writer.branch();
         let start = writer.len();
         writer.skip(FIXED.saturating_add(count.saturating_mul(ENTRY)));
-        let bound = Bound::Most { each: counted::<M>(|_| ()).saturating_add(ALIGN), keys };
+        // Beside the length of the key, padding may differ: inside the item, and behind it.
+        let each = if count > 0 { marked(asked, 0).saturating_add(2 * ALIGN) } else { 0 };
+        let bound = Bound::Most { each, keys };
         let marks = Marks([0; SHORT]);
         let mut answers =
             Self { asked, count, answered: 0, generation: 0, writer, reach, start, bound, marks, cut: None, outcome };
