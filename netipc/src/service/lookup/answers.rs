@@ -139,7 +139,9 @@ impl<'w, M: Structure> Answers<'w, M> {
         let (mut writer, reach) = writer.branch();
         let start = writer.len();
         writer.skip(FIXED.saturating_add(count.saturating_mul(ENTRY)));
-        let bound = Bound::Most { each: counted::<M>(|_| ()).saturating_add(ALIGN), keys };
+        // Whatever is set in all items is in the first; it has its own key besides, which does no harm.
+        let each = if count == 0 { 0 } else { marked(asked, 0).saturating_add(ALIGN) };
+        let bound = Bound::Most { each, keys };
         let mut answers =
             Self { asked, count, answered: 0, generation: 0, writer, reach, start, bound, cut: None, outcome };
         let end = answers.end_of_marks(0);
