@@ -101,13 +101,20 @@ impl Client {
         Ok(now > agreed)
     }
 
-    /// Connects anew after the server has said that it may not send what it has, of `allowed` bytes at most.
-    pub(crate) fn settle_answers(&mut self, allowed: u32, deadline: Deadline) -> Result<(), CallError> {
-        self.growth.answers_are_settled(allowed);
+    /// Connects anew after the server has said that it may not send what it has, of `allowed` bytes at most, or has sent
+    /// more than is taken here.
+    pub(crate) fn settle_answers(&mut self, allowed: Option<u32>, deadline: Deadline) -> Result<(), CallError> {
+        if let Some(allowed) = allowed {
+            self.growth.answers_are_settled(allowed);
+        }
         // It was a question of this lookup's, and no call of anybody's that failed.
         self.life.failed = self.life.failed.saturating_sub(1);
         self.life.last_error = None;
-        self.connected(deadline)
+        if self.ready() {
+            return Ok(());
+        }
+        self.life.on(Event::Lost);
+        self.connect(deadline).map_err(|error| self.life.fail(error))
     }
 
     fn connect_for_lookup(&mut self, deadline: Deadline) -> Result<(), CallError> {
@@ -115,6 +122,12 @@ impl Client {
         self.connect(deadline).map_err(|error| self.life.fail(error))?;
         self.life.grown += 1;
         Ok(())
+    }
+
+    /// The lookup has failed: a key can't be answered here.
+    #[cold]
+    pub(crate) fn give_up_key(&mut self, error: EncodeError) -> CallError {
+        self.life.fail(CallError::Request(error))
     }
 
     /// The lookup has failed: for a reason of its own, or by what the server answered.

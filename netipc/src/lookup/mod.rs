@@ -8,6 +8,7 @@
 mod cache;
 mod plan;
 
+use core::cell::Cell;
 use core::fmt;
 
 use crate::client::{CallError, Client, LookupError};
@@ -16,7 +17,7 @@ use crate::codec::{EncodeError, Kept};
 pub use cache::{Cache, Keep, Keeper, Looked, Status};
 
 pub use crate::service::{Lookup, Mark, Sought};
-use crate::session::Deadline;
+use crate::session::{Deadline, Limit, LimitExceeded};
 use plan::{Plan, Planner};
 
 /// The view of what was found for a key.
@@ -194,11 +195,12 @@ pub(crate) fn look_up_by<L: Lookup, I>(
 where
     I: Iterator + Clone,
 {
-    let count = keys.clone().count();
+    // There may be no end to them.
+    let count = keys.clone().take(limits.keys.saturating_add(1)).count();
     if count > limits.keys {
         return Err(client.give_up(LookupError::TooManyKeys { keys: count, most: limits.keys }));
     }
-    let planner = Planner::new::<L>();
+    let planner = Planner::new::<L>(keys.clone().next().as_ref().map(&key));
     let answer = Answer { parts: Vec::new(), len: 0, generation: None };
     Course { client, key, rest: keys, count, limits, planner, answer, bytes: 0, calls: 0 }.run()
 }
@@ -271,13 +273,15 @@ where
 
     fn ask(&mut self, keys: usize) -> Result<(), CallError> {
         self.call()?;
-        let (asked, key) = (self.rest.clone().take(keys), &self.key);
+        let (asked, key, pushed) = (self.rest.clone().take(keys), &self.key, Cell::new(0));
         let fetched = self.client.fetch_by::<L::Reply>(
             L::METHOD,
             |writer| {
+                pushed.set(0);
                 L::request(writer, keys, &mut |push| {
                     for item in asked.clone() {
                         push(key(&item));
+                        pushed.set(pushed.get() + 1);
                     }
                 })
             },
@@ -285,11 +289,17 @@ where
         );
         let payload = match fetched {
             Ok(payload) => payload,
-            Err(CallError::AnswerTooLarge { allowed }) => {
+            Err(error) if is_about_answers(&error) => {
+                let allowed = if let CallError::AnswerTooLarge { allowed } = error { Some(allowed) } else { None };
                 self.client.settle_answers(allowed, self.limits.deadline)?;
                 self.planner.keep_answers();
                 // Not even that it is too long can be said of it.
-                return if keys == 1 { self.leave_out() } else { Ok(()) };
+                if keys == 1 {
+                    return self.leave_out();
+                }
+                // One of them alone may be too long, and nobody knows which.
+                self.planner.learn(keys, 0, 0);
+                return Ok(());
             }
             // Another server, after the first one has gone, may take less: then it is planned anew.
             Err(CallError::Limit(_)) if self.client.ready() && self.planner.would_change(&self.client.budget()?) => {
@@ -297,10 +307,10 @@ where
             }
             Err(error) => return Err(error),
         };
-        self.bytes = self.bytes.saturating_add(payload.bytes().len());
-        if self.bytes > self.limits.bytes {
-            return Err(self.client.give_up(LookupError::TooLarge { most: self.limits.bytes }));
+        if pushed.get() < keys {
+            return Err(self.keys_changed(pushed.get()));
         }
+        self.count_bytes(&payload)?;
         let answered = match self.answered(&payload, keys) {
             Ok(answered) => answered,
             Err(error) => return Err(self.client.give_up(error)),
@@ -315,15 +325,32 @@ where
         Ok(())
     }
 
+    /// Counts what is kept of answers, or came along with it.
+    fn count_bytes(&mut self, payload: &Kept<L::Reply>) -> Result<(), CallError> {
+        self.bytes = self.bytes.saturating_add(payload.bytes().len());
+        if self.bytes > self.limits.bytes {
+            return Err(self.client.give_up(LookupError::TooLarge { most: self.limits.bytes }));
+        }
+        Ok(())
+    }
+
+    /// There is no such key behind those that are answered, although there was when all were counted.
+    #[cold]
+    fn keys_changed(&mut self, behind: usize) -> CallError {
+        let index = self.answer.len + behind;
+        self.client.give_up(LookupError::KeysChanged { counted: self.count, index })
+    }
+
     /// How many items of an answer are final: all up to the first for which there was no room.
     fn answered(&mut self, payload: &Kept<L::Reply>, keys: usize) -> Result<usize, LookupError> {
         let items = L::items(payload.view());
         if items.len() != keys {
             return Err(LookupError::Miscounted { asked: keys, answered: items.len() });
         }
-        let mut last = None;
+        let (mut last, mut seen) = (None, 0);
         for (position, (item, asked)) in items.zip(self.rest.clone()).enumerate() {
             let index = self.answer.len + position;
+            seen = position + 1;
             if !L::echoes(item, (self.key)(&asked)) {
                 return Err(LookupError::WrongKey { index });
             }
@@ -332,6 +359,9 @@ where
                 (Some(Mark::Exceeded), Some(_)) | (Some(Mark::Oversized) | None, None) => {}
                 (Some(Mark::Oversized) | None, Some(_)) => return Err(LookupError::OutOfOrder { index }),
             }
+        }
+        if seen < keys {
+            return Err(LookupError::KeysChanged { counted: self.count, index: self.answer.len + seen });
         }
         let now = L::generation(payload.view());
         match self.answer.generation {
@@ -343,11 +373,12 @@ where
 
     /// Answers the next key here, since it fits no request, or its item no answer.
     fn leave_out(&mut self) -> Result<(), CallError> {
-        let Some(item) = self.rest.clone().next() else { return Ok(()) };
+        let Some(item) = self.rest.clone().next() else { return Err(self.keys_changed(0)) };
         let payload = match own_mark::<L>((self.key)(&item)) {
             Ok(payload) => payload,
-            Err(error) => return Err(CallError::Request(error)),
+            Err(error) => return Err(self.client.give_up_key(error)),
         };
+        self.count_bytes(&payload)?;
         self.append(payload, 1);
         Ok(())
     }
@@ -359,6 +390,14 @@ where
             let _ = self.rest.nth(items - 1);
         }
     }
+}
+
+/// Whether there is an answer, and it is longer than the server may send, or than what is taken here.
+const fn is_about_answers(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::AnswerTooLarge { .. } | CallError::Limit(LimitExceeded { limit: Limit::ResponsePayload, .. })
+    )
 }
 
 /// An answer of ours that says of one key that it is too long.

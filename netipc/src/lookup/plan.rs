@@ -5,7 +5,7 @@
 
 use crate::buf::align_up;
 use crate::client::Budget;
-use crate::service::{Lookup, counted};
+use crate::service::{Lookup, Mark, Sought, counted};
 
 /// Bytes before the directory of a request, and of an answer.
 const FIXED: usize = 16;
@@ -56,8 +56,17 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    pub(super) fn new<L: Lookup>() -> Self {
-        Self::with_base(counted::<L::Item>(|_| ()))
+    /// For lookups of keys of which this is the first.
+    pub(super) fn new<L: Lookup>(key: Option<&L::Key>) -> Self {
+        // What is set in all of them takes room too, which the first one shows.
+        let of_key = key.map_or(0, |key| {
+            let marked = counted::<L::Item>(|item| {
+                L::begin_own(item, key);
+                L::mark(item, Mark::Exceeded);
+            });
+            marked.saturating_sub(key.sought_len())
+        });
+        Self::with_base(counted::<L::Item>(|_| ()).max(of_key))
     }
 
     const fn with_base(base: usize) -> Self {
