@@ -114,7 +114,7 @@ fn name(error: &CallError) -> &'static str {
     }
 }
 
-const ROUNDS: usize = 2000;
+const ROUNDS: usize = 4000;
 
 fn paths(random: &mut Random) -> Vec<CString> {
     (0..random.below(30)).map(|_| CString::new(format!("/{}", "u/k".repeat(random.below(9)))).unwrap()).collect()

@@ -91,6 +91,7 @@ impl Calls<'_> {
         let (lookup, request, reply, constant) = (self.lookup_ident(), self.request(), self.reply(), constant(index));
         let (keys, items, generation, echo) = (&words.keys, &words.items, &words.generation, &words.echo);
         let builder = quote!(<#item as #private::Structure>::Builder<'_>);
+        // Behind the echo: a text can't be set any more once something behind it is set that is none.
         let blank = words.blank.iter().map(|(field, value)| quote!(__item.#field(#value);));
         let blank = quote!(#(#blank)*);
         let (sought, push, of_view, of_own) = match key {
@@ -149,13 +150,13 @@ impl Calls<'_> {
                 }
 
                 fn begin(__item: &mut #builder, __key: #krate::service::KeyView<'_, #sought>) {
-                    #blank
                     __item.#echo(#of_view);
+                    #blank
                 }
 
                 fn begin_own(__item: &mut #builder, __key: &#sought) {
-                    #blank
                     __item.#echo(#of_own);
+                    #blank
                 }
 
                 fn mark(__item: &mut #builder, __mark: #krate::lookup::Mark) {
