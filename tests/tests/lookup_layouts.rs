@@ -96,7 +96,7 @@ impl Layouts for Any {
 
     fn mixed(&self, keys: Keys<'_, Key>, mut reply: Answers<'_, Mixed>) -> HandlerResult {
         for key in keys {
-            if key.hints().len() == 0 {
+            if key.hints().is_empty() {
                 reply.answer(|item| item.status(State::Other));
                 continue;
             }

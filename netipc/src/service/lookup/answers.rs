@@ -48,6 +48,8 @@ pub(super) enum Fault {
     Unwritten(EncodeError),
     #[error("{asked} keys were asked for, and {answered} answered")]
     Miscounted { asked: usize, answered: usize },
+    #[error("an item was never completed")]
+    Interrupted,
 }
 
 /// How many answers fitted, and what they took.
@@ -249,11 +251,14 @@ impl<'w, M: Structure> Answers<'w, M> {
         let first = self.first();
         let at = first.saturating_add(align_up(self.writer.len().saturating_sub(first), ALIGN));
         self.writer.zero_to(at);
+        // Should what follows panic, there is no writer any more, also for a handler that goes on.
+        *self.outcome = Err(Fault::Interrupted);
         let mut trial = Trial::<M>::new(mem::replace(&mut self.writer, Writer::spent()));
         self.asked.begin(index, trial.builder());
         fill(trial.builder());
         let (writer, written) = trial.end();
         self.writer = writer;
+        *self.outcome = Ok(false);
         (at, written)
     }
 
