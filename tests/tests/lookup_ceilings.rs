@@ -220,3 +220,26 @@ fn keys_that_panic_leave_a_client_that_can_be_used() {
     }
     assert!((100..600).contains(&panicked), "{panicked}");
 }
+
+#[test]
+fn a_key_that_fits_a_request_is_asked_for_also_where_larger_requests_were_refused() {
+    for (most, longest) in [(4096, 4000), (4096, 2000), (2048, 2000), (1 << 16, 60_000)] {
+        let server = CgroupsLookupServer::new(Names::default()).max_request_payload(most).max_response_payload(1 << 18);
+        let server = InProcess::new(server);
+        let mut client = server.client();
+        let mut paths = paths(3000);
+        for at in [0, 1000, 2999] {
+            paths[at] = CString::new(vec![b'l'; longest]).unwrap();
+        }
+        paths[2000] = CString::new(vec![b'l'; 1 << 17]).unwrap();
+        // The second time it is known what was refused.
+        for _ in 0..2 {
+            let mut statuses = statuses(&mut client, &paths);
+            assert_eq!(statuses.remove(2000), CgroupStatus::OversizedItem);
+            let known = statuses.iter().filter(|status| **status == CgroupStatus::Known).count();
+            assert_eq!(known, 2999, "{most} {longest}");
+        }
+        let status = client.status();
+        assert!(status.connections <= 16 && status.failed == 0, "{status:?}");
+    }
+}

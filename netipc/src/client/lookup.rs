@@ -30,6 +30,8 @@ pub(crate) struct Budget {
     pub(crate) request: usize,
     pub(crate) response: usize,
     pub(crate) most_of_request: usize,
+    /// Where that is all for one key.
+    pub(crate) most_of_one_key: usize,
     pub(crate) most_of_response: usize,
 }
 
@@ -59,6 +61,7 @@ impl Client {
             request: bytes(terms.request_payload),
             response: bytes(terms.response_payload),
             most_of_request: bytes(most_of_request),
+            most_of_one_key: bytes(self.growth.most_of_one_key(terms)),
             most_of_response: bytes(most_of_response),
         })
     }
@@ -84,9 +87,10 @@ impl Client {
         if !self.growth.stretch_request(agreed, needed as u64) {
             return Ok(false);
         }
+        let proposed = self.growth.proposed().0;
         self.connect_for_lookup(deadline)?;
         let now = self.session.as_ref().map_or(0, |session| session.terms().request_payload);
-        self.growth.requests_are_settled(now <= agreed);
+        self.growth.requests_are_settled(proposed, now <= agreed);
         Ok(now > agreed)
     }
 
