@@ -120,7 +120,7 @@ fn a_key_that_nobody_is_asked_for_says_nothing_of_the_server() {
     host.generation.store(5, Ordering::Relaxed);
     let mut cache = host.cache(WordsClient::config().max_request_payload(1000));
     let long = CString::new(vec![b'x'; 2000]).unwrap();
-    assert_eq!(words(&mut cache, &[long.clone()]).unwrap()[0].status, State::Long);
+    assert_eq!(words(&mut cache, std::slice::from_ref(&long)).unwrap()[0].status, State::Long);
     assert_eq!((cache.status().generation, host.asked()), (None, 0));
     let known = [word("k1"), word("f2")];
     words(&mut cache, &known).unwrap();
