@@ -105,7 +105,19 @@ impl Calls<'_> {
         let (status, exceeded, oversized) = (&words.status, &words.exceeded, &words.oversized);
         let request_builder = format_ident!("{}Builder", request);
         let keeper = self.keeper();
+        let order = {
+            let name = echo.unraw().to_string();
+            let message = format!(
+                "declare `{name}` in front of all lists, and of all texts unless it is one: items begin with it"
+            );
+            quote_spanned!(echo.span()=>
+                #(#cfgs)*
+                const _: () =
+                    ::core::assert!(<#item as #krate::WireMessage>::LAYOUT.may_lead(#name), #message);
+            )
+        };
         quote! {
+            #order
             #(#cfgs)*
             #[automatically_derived]
             impl #krate::lookup::Lookup for #lookup {
