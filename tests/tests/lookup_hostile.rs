@@ -251,7 +251,7 @@ fn keys_that_change_while_they_are_asked_for_end_in_an_answer_or_an_error() {
         let keys = Fickle { paths: &paths, passes: std::rc::Rc::default(), at: 0, change };
         match client.lookup(keys) {
             Ok(answer) => assert!(answer.len() <= 100),
-            Err(CallError::Lookup(LookupError::Miscounted { .. } | LookupError::WrongKey { .. })) => {}
+            Err(CallError::Lookup(LookupError::KeysChanged { .. } | LookupError::WrongKey { .. })) => {}
             Err(error) => panic!("{error}"),
         }
         assert!(calls.load(Ordering::Relaxed) <= 100);

@@ -125,9 +125,9 @@ impl CallError {
 #[non_exhaustive]
 pub enum LookupError {
     /// There are more keys than one lookup may have; nothing was sent.
-    #[error("{keys} keys are more than the {most} that one lookup may have")]
+    #[error("{keys} keys or more are too many: one lookup may have {most}")]
     TooManyKeys {
-        /// The keys.
+        /// The keys, as far as they were counted.
         keys: usize,
         /// As many as there may be.
         most: usize,
@@ -172,6 +172,15 @@ pub enum LookupError {
         /// The later key, counted from 0.
         index: usize,
     },
+    /// The keys are gone through several times, and were not as many the next time: their iterator does not begin anew
+    /// when it is cloned.
+    #[error("there were {counted} keys, and no key {index} the next time")]
+    KeysChanged {
+        /// The keys at first.
+        counted: usize,
+        /// The first one that was sought in vain, counted from 0.
+        index: usize,
+    },
     /// The server says that there is no room left, and was asked for nothing else.
     #[error("key {index} is not answered, however few keys are asked for")]
     NoProgress {
@@ -188,6 +197,7 @@ impl LookupError {
             Self::TooManyKeys { .. }
             | Self::TooManyCalls { .. }
             | Self::TooLarge { .. }
+            | Self::KeysChanged { .. }
             | Self::GenerationChanged { .. } => false,
         }
     }

@@ -53,8 +53,8 @@ pub(super) struct Growth {
     request: Bounded,
     response: Bounded,
     items: Bounded,
-    /// Whether a larger request limit was proposed for lookups and not agreed on.
-    no_larger_requests: bool,
+    /// The smallest request limit that was proposed for lookups and not agreed on; 0 where none was.
+    refused_request: u32,
     /// The response limit that has not grown for lookups.
     last_answers: u32,
 }
@@ -63,7 +63,7 @@ impl Growth {
     pub(super) const fn new() -> Self {
         let payload = Bounded::open(CEILING);
         let items = Bounded::open(ITEMS_CEILING);
-        Self { request: payload, response: payload, items, no_larger_requests: false, last_answers: 0 }
+        Self { request: payload, response: payload, items, refused_request: 0, last_answers: 0 }
     }
 
     pub(super) const fn with_request(self, bytes: u32) -> Self {
@@ -134,10 +134,19 @@ impl Growth {
 
     /// The largest request and response payloads that a lookup may hope for, in bytes, where these are agreed on now.
     pub(super) fn most_of_lookups(&self, agreed: &Terms) -> (u32, u32) {
-        let request = if self.no_larger_requests { 0 } else { self.request.most() };
+        let request = if self.refused_request > 0 { 0 } else { self.request.most() };
         let may_grow = self.response.is_open && agreed.response_payload > self.last_answers;
         let response = if may_grow { self.response.most() } else { 0 };
         (request.max(agreed.request_payload), response.max(agreed.response_payload))
+    }
+
+    /// The largest request payload that one key may be worth, in bytes: what is less than was refused may be agreed on.
+    pub(super) fn most_of_one_key(&self, agreed: &Terms) -> u32 {
+        let most = match self.refused_request.checked_sub(1).and_then(u32::checked_ilog2) {
+            Some(power) => self.request.most().min(1 << power),
+            None => self.request.most(),
+        };
+        most.max(agreed.request_payload)
     }
 
     /// Makes room for requests of `needed` bytes, or of as many as there can be; whether that is more than `agreed`.
@@ -145,9 +154,13 @@ impl Growth {
         self.request.grow(agreed, needed.min(self.request.ceiling.into()))
     }
 
-    /// Whether a larger request limit was refused.
-    pub(super) const fn requests_are_settled(&mut self, refused: bool) {
-        self.no_larger_requests = refused;
+    /// Requests of `proposed` bytes were refused, or agreed on.
+    pub(super) fn requests_are_settled(&mut self, proposed: u32, refused: bool) {
+        if refused && (self.refused_request == 0 || proposed < self.refused_request) {
+            self.refused_request = proposed;
+        } else if !refused && proposed >= self.refused_request {
+            self.refused_request = 0;
+        }
     }
 
     /// The response limit did not grow beyond `agreed`.
@@ -222,11 +235,20 @@ mod tests {
         let mut growth = Growth::new();
         assert_eq!(growth.most_of_lookups(&terms(1024, 1024)), (CEILING, CEILING));
         assert!(growth.stretch_request(1024, u64::MAX) && growth.proposed().0 == CEILING);
-        growth.requests_are_settled(true);
+        assert_eq!(growth.most_of_one_key(&terms(1024, 1024)), CEILING);
+        growth.requests_are_settled(CEILING, true);
+        assert_eq!(growth.most_of_one_key(&terms(1024, 1024)), CEILING / 2);
+        growth.requests_are_settled(5000, true);
+        growth.requests_are_settled(2048, false);
+        assert_eq!(growth.most_of_one_key(&terms(2048, 1024)), 4096);
+        assert_eq!(growth.most_of_one_key(&terms(8192, 1024)), 8192);
         growth.answers_are_settled(2048);
         assert_eq!(growth.most_of_lookups(&terms(1024, 2048)), (1024, 2048));
         assert_eq!(growth.most_of_lookups(&terms(4096, 4096)), (4096, CEILING));
+        growth.requests_are_settled(5000, false);
+        assert_eq!(growth.most_of_one_key(&terms(1024, 1024)), CEILING);
         let mut law = Growth::new().with_request(2000).with_response(3000);
+        assert_eq!(law.most_of_one_key(&terms(2000, 3000)), 2000);
         assert_eq!(law.most_of_lookups(&terms(2000, 3000)), (2000, 3000));
         assert!(!law.stretch_request(2000, 2001));
     }

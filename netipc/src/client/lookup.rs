@@ -39,6 +39,8 @@ pub(crate) struct Budget {
     pub(crate) request: usize,
     pub(crate) response: usize,
     pub(crate) most_of_request: usize,
+    /// Where that is all for one key.
+    pub(crate) most_of_one_key: usize,
     pub(crate) most_of_response: usize,
 }
 
@@ -69,6 +71,7 @@ impl Client {
             request: bytes(terms.request_payload),
             response: bytes(terms.response_payload),
             most_of_request: bytes(most_of_request),
+            most_of_one_key: bytes(self.growth.most_of_one_key(terms)),
             most_of_response: bytes(most_of_response),
         })
     }
@@ -94,9 +97,10 @@ impl Client {
         if !self.growth.stretch_request(agreed, needed as u64) {
             return Ok(false);
         }
+        let proposed = self.growth.proposed().0;
         self.connect_for_lookup(deadline)?;
         let now = self.session.as_ref().map_or(0, |session| session.terms().request_payload);
-        self.growth.requests_are_settled(now <= agreed);
+        self.growth.requests_are_settled(proposed, now <= agreed);
         Ok(now > agreed)
     }
 
@@ -111,11 +115,18 @@ impl Client {
         Ok(now > agreed)
     }
 
-    /// Connects anew after the server has said that it may not send what it has, of `allowed` bytes at most.
-    pub(crate) fn settle_answers(&mut self, allowed: u32, deadline: Deadline) -> Result<(), CallError> {
-        self.growth.answers_are_settled(allowed);
+    /// Connects anew after the server has said that it may not send what it has, of `allowed` bytes at most, or has sent
+    /// more than is taken here.
+    pub(crate) fn settle_answers(&mut self, allowed: Option<u32>, deadline: Deadline) -> Result<(), CallError> {
+        if let Some(allowed) = allowed {
+            self.growth.answers_are_settled(allowed);
+        }
         self.forgive();
-        self.connected(deadline)
+        if self.ready() {
+            return Ok(());
+        }
+        self.life.on(Event::Lost);
+        self.connect(deadline).map_err(|error| self.life.fail(error))
     }
 
     /// What has failed last was a question of this lookup's, and no call of anybody's.
@@ -129,6 +140,12 @@ impl Client {
         self.connect(deadline).map_err(|error| self.life.fail(error))?;
         self.life.grown += 1;
         Ok(())
+    }
+
+    /// The lookup has failed: a key can't be answered here.
+    #[cold]
+    pub(crate) fn give_up_key(&mut self, error: EncodeError) -> CallError {
+        self.life.fail(CallError::Request(error))
     }
 
     /// The lookup has failed: for a reason of its own, or by what the server answered.

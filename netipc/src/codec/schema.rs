@@ -171,6 +171,35 @@ impl Layout {
         self
     }
 
+    /// Whether all other fields can still be set once the field `name` is. Behind a text, no list in front of it can be;
+    /// behind a list, nothing that varies in length.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn may_lead(&self, name: &str) -> bool {
+        let (mut i, mut texts, mut lists) = (0, false, false);
+        while i < self.fields.len() {
+            let kind = &self.fields[i].kind;
+            if is_same(self.fields[i].name, name) {
+                return !kind.varies() || !lists && (kind.is_text() || !texts);
+            }
+            texts |= kind.is_text();
+            lists |= kind.varies() && !kind.is_text();
+            i += 1;
+        }
+        true
+    }
+
+    const fn varies(&self) -> bool {
+        let mut i = 0;
+        while i < self.variants.len() {
+            if vary(self.variants[i].fields) {
+                return true;
+            }
+            i += 1;
+        }
+        vary(self.fields)
+    }
+
     /// The name of what stands at byte `at` of the fixed part.
     #[cold]
     pub(crate) fn field_at(&self, at: usize) -> &'static str {
@@ -194,6 +223,65 @@ impl Layout {
     pub const fn fingerprint(&self) -> u64 {
         Fold(0xcbf2_9ce4_8422_2325).layout(self).0
     }
+}
+
+impl Kind {
+    const fn is_text(&self) -> bool {
+        matches!(self, Self::Utf8 | Self::CStr | Self::Bytes | Self::NulBytes)
+    }
+
+    /// Whether it has more than its fixed part.
+    const fn varies(&self) -> bool {
+        match self {
+            Self::Utf8
+            | Self::CStr
+            | Self::Bytes
+            | Self::NulBytes
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Directory { .. } => true,
+            Self::Option(inner) => inner.varies(),
+            Self::Tuple(parts) => {
+                let mut i = 0;
+                while i < parts.len() {
+                    if parts[i].varies() {
+                        return true;
+                    }
+                    i += 1;
+                }
+                false
+            }
+            Self::Message(layout) => layout.varies(),
+            Self::Bool
+            | Self::Unsigned
+            | Self::Signed
+            | Self::Float
+            | Self::Array(..)
+            | Self::Code(_)
+            | Self::Tag
+            | Self::Constant(_)
+            | Self::Zero => false,
+        }
+    }
+}
+
+const fn vary(fields: &[Field]) -> bool {
+    let mut i = 0;
+    while i < fields.len() {
+        if fields[i].kind.varies() {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other, mut i) = (one.as_bytes(), other.as_bytes(), 0);
+    while i < one.len() && i < other.len() && one[i] == other[i] {
+        i += 1;
+    }
+    i == one.len() && i == other.len()
 }
 
 /// The field that begins at byte `at`, or else the one that holds it.

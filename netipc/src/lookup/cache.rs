@@ -250,18 +250,22 @@ impl<L: Keeper> Cache<L> {
             let places: Vec<Place> = keys.iter().map(|key| self.look(key, &mut missing)).collect();
             if missing.is_empty() {
                 self.hits += keys.len() as u64;
+                self.last_error = None;
                 return Ok((places, None));
             }
             self.client.connected(limits.deadline)?;
             let fresh =
                 look_up_by::<L, _>(&mut self.client, missing.iter(), |key| Borrow::<L::Key>::borrow(**key), limits)?;
-            let has_turned = self.turn(fresh.generation());
+            // Nobody was asked where no key fits a request: nothing is known of the server then.
+            let has_turned = fresh.generation.is_some_and(|now| self.turn(now));
             let all_hold = !has_turned
                 || places.iter().all(|place| match place {
                     Place::Kept(slot) => self.entry(*slot).is_some_and(|entry| entry.keep == Keep::UntilRestart),
                     Place::Fresh(_) => true,
                 });
-            self.keep(&missing, &fresh);
+            if fresh.generation.is_some() {
+                self.keep(&missing, &fresh);
+            }
             if all_hold {
                 self.misses += missing.len() as u64;
                 self.hits += (keys.len() - missing.len()) as u64;
@@ -314,6 +318,9 @@ impl<L: Keeper> Cache<L> {
             };
             let key = key.with_bytes(|key| Box::<[u8]>::from(key));
             let entry = Entry { key, payload, keep, generation, call: self.call, is_used: true };
+            if entry.bytes() > self.most.1 {
+                continue;
+            }
             if !self.make_room(entry.bytes()) {
                 return;
             }

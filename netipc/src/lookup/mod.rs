@@ -8,6 +8,7 @@
 mod cache;
 mod plan;
 
+use core::cell::Cell;
 use core::fmt;
 
 use crate::client::{CallError, Client, LookupError, LookupLimits};
@@ -17,6 +18,7 @@ pub use cache::{Cache, Keep, Keeper, Looked, Status};
 
 use crate::service;
 pub use crate::service::{Lookup, Mark, Sought};
+use crate::session::{Limit, LimitExceeded};
 use plan::{Plan, Planner};
 
 /// The view of what was found for a key.
@@ -180,7 +182,8 @@ pub(crate) fn look_up_by<L: Lookup, I>(
 where
     I: Iterator + Clone,
 {
-    let count = keys.clone().count();
+    // There may be no end to them.
+    let count = keys.clone().take(limits.keys.saturating_add(1)).count();
     if count > limits.keys {
         return Err(client.give_up(LookupError::TooManyKeys { keys: count, most: limits.keys }));
     }
@@ -258,13 +261,15 @@ where
 
     fn ask(&mut self, keys: usize) -> Result<(), CallError> {
         self.call()?;
-        let (asked, key) = (self.rest.clone().take(keys), &self.key);
+        let (asked, key, pushed) = (self.rest.clone().take(keys), &self.key, Cell::new(0));
         let fetched = self.client.fetch_by::<L::Reply>(
             L::METHOD,
             |writer| {
+                pushed.set(0);
                 L::request(writer, keys, &mut |push| {
                     for item in asked.clone() {
                         push(key(&item));
+                        pushed.set(pushed.get() + 1);
                     }
                 })
             },
@@ -272,8 +277,10 @@ where
         );
         let payload = match fetched {
             Ok(payload) => payload,
-            Err(CallError::AnswerTooLarge { allowed }) if keys > 0 => {
+            Err(error) if keys > 0 && is_about_answers(&error) => {
+                let allowed = if let CallError::AnswerTooLarge { allowed } = error { Some(allowed) } else { None };
                 self.client.settle_answers(allowed, self.limits.deadline)?;
+                // One of them alone may be too long, and nobody knows which.
                 self.planner.refuse(keys);
                 // Not even that it is too long can be said of it.
                 return if keys == 1 { self.leave_out() } else { Ok(()) };
@@ -285,10 +292,10 @@ where
             }
             Err(error) => return Err(error),
         };
-        self.bytes = self.bytes.saturating_add(payload.bytes().len());
-        if self.bytes > self.limits.bytes {
-            return Err(self.client.give_up(LookupError::TooLarge { most: self.limits.bytes }));
+        if pushed.get() < keys {
+            return Err(self.keys_changed(pushed.get()));
         }
+        self.count_bytes(&payload)?;
         let answered = match self.answered(&payload, keys) {
             Ok(answered) => answered,
             Err(error) => return Err(self.client.give_up(error)),
@@ -303,15 +310,32 @@ where
         Ok(())
     }
 
+    /// Counts what is kept of answers, or came along with it.
+    fn count_bytes(&mut self, payload: &Kept<L::Reply>) -> Result<(), CallError> {
+        self.bytes = self.bytes.saturating_add(payload.bytes().len());
+        if self.bytes > self.limits.bytes {
+            return Err(self.client.give_up(LookupError::TooLarge { most: self.limits.bytes }));
+        }
+        Ok(())
+    }
+
+    /// There is no such key behind those that are answered, although there was when all were counted.
+    #[cold]
+    fn keys_changed(&mut self, behind: usize) -> CallError {
+        let index = self.answer.len + behind;
+        self.client.give_up(LookupError::KeysChanged { counted: self.count, index })
+    }
+
     /// How many items of an answer are final: all up to the first for which there was no room.
     fn answered(&mut self, payload: &Kept<L::Reply>, keys: usize) -> Result<usize, LookupError> {
         let items = L::items(payload.view());
         if items.len() != keys {
             return Err(LookupError::Miscounted { asked: keys, answered: items.len() });
         }
-        let mut last = None;
+        let (mut last, mut seen) = (None, 0);
         for (position, (item, asked)) in items.zip(self.rest.clone()).enumerate() {
             let index = self.answer.len + position;
+            seen = position + 1;
             if !L::echoes(item, (self.key)(&asked)) {
                 return Err(LookupError::WrongKey { index });
             }
@@ -320,6 +344,9 @@ where
                 (Some(Mark::Exceeded), Some(_)) | (Some(Mark::Oversized) | None, None) => {}
                 (Some(Mark::Oversized) | None, Some(_)) => return Err(LookupError::OutOfOrder { index }),
             }
+        }
+        if seen < keys {
+            return Err(LookupError::KeysChanged { counted: self.count, index: self.answer.len + seen });
         }
         let now = L::generation(payload.view());
         match self.answer.generation {
@@ -331,15 +358,12 @@ where
 
     /// Answers the next key here, since it fits no request, or its item no answer.
     fn leave_out(&mut self) -> Result<(), CallError> {
-        let Some(item) = self.rest.clone().next() else {
-            // There are fewer than there were when they were counted.
-            self.count = self.answer.len;
-            return Ok(());
-        };
+        let Some(item) = self.rest.clone().next() else { return Err(self.keys_changed(0)) };
         let payload = match own_answer::<L>((self.key)(&item)) {
             Ok(payload) => payload,
-            Err(error) => return Err(CallError::Request(error)),
+            Err(error) => return Err(self.client.give_up_key(error)),
         };
+        self.count_bytes(&payload)?;
         self.append(payload, 1);
         Ok(())
     }
@@ -351,6 +375,14 @@ where
             let _ = self.rest.nth(items - 1);
         }
     }
+}
+
+/// Whether there is an answer, and it is longer than the server may send, or than what is taken here.
+const fn is_about_answers(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::AnswerTooLarge { .. } | CallError::Limit(LimitExceeded { limit: Limit::ResponsePayload, .. })
+    )
 }
 
 /// What an item takes that is only marked, without its key.

@@ -91,6 +91,7 @@ impl Calls<'_> {
         let (lookup, request, reply, constant) = (self.lookup_ident(), self.request(), self.reply(), constant(index));
         let (keys, items, generation, echo) = (&words.keys, &words.items, &words.generation, &words.echo);
         let builder = quote!(<#item as #private::Structure>::Builder<'_>);
+        // Behind the echo: a text can't be set any more once something behind it is set that is none.
         let blank = words.blank.iter().map(|(field, value)| quote!(__item.#field(#value);));
         let blank = quote!(#(#blank)*);
         let (sought, push, of_view, of_own) = match key {
@@ -104,7 +105,19 @@ impl Calls<'_> {
         let (status, exceeded, oversized) = (&words.status, &words.exceeded, &words.oversized);
         let request_builder = format_ident!("{}Builder", request);
         let keeper = self.keeper();
+        let order = {
+            let name = echo.unraw().to_string();
+            let message = format!(
+                "declare `{name}` in front of all lists, and of all texts unless it is one: items begin with it"
+            );
+            quote_spanned!(echo.span()=>
+                #(#cfgs)*
+                const _: () =
+                    ::core::assert!(<#item as #krate::WireMessage>::LAYOUT.may_lead(#name), #message);
+            )
+        };
         quote! {
+            #order
             #(#cfgs)*
             #[automatically_derived]
             impl #krate::lookup::Lookup for #lookup {
@@ -149,13 +162,13 @@ impl Calls<'_> {
                 }
 
                 fn begin(__item: &mut #builder, __key: #krate::service::KeyView<'_, #sought>) {
-                    #blank
                     __item.#echo(#of_view);
+                    #blank
                 }
 
                 fn begin_own(__item: &mut #builder, __key: &#sought) {
-                    #blank
                     __item.#echo(#of_own);
+                    #blank
                 }
 
                 fn mark(__item: &mut #builder, __mark: #krate::lookup::Mark) {

@@ -69,6 +69,8 @@ pub(super) enum Fault {
     Unwritten(EncodeError),
     #[error("{asked} keys were asked for, and {answered} answered")]
     Miscounted { asked: usize, answered: usize },
+    #[error("an item was never completed")]
+    Interrupted,
 }
 
 /// How many answers fitted, and what they took.
@@ -275,10 +277,13 @@ impl<'w, M: Structure> Answers<'w, M> {
         let at = first.saturating_add(align_up(self.writer.len().saturating_sub(first), ALIGN));
         self.writer.zero_to(at);
         let asked = self.asked;
+        // Should what follows panic, there is no writer any more, also for a handler that goes on.
+        *self.outcome = Err(Fault::Interrupted);
         let written = attempt::<M>(&mut self.writer, |item| {
             asked.begin(index, item);
             fill(item);
         });
+        *self.outcome = Ok(false);
         (at, written)
     }
 
