@@ -5,7 +5,7 @@
 //!
 //! - [`HostCgroups`] is `cgroups-snapshot` and `cgroups-lookup`.
 //! - [`HostProcesses`] is `apps-lookup`.
-//! - [`serve`] runs all three in one directory.
+//! - [`serve`] runs all three in one directory, and [`serve_until_input_ends`] is a program of that.
 
 use core::ffi::CStr;
 use std::ffi::CString;
@@ -13,10 +13,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 mod cgroups;
 mod processes;
+mod program;
 mod serve;
 
 pub use cgroups::{HostCgroups, hash_of};
 pub use processes::{HostProcesses, NAMELESS};
+pub use program::{GREETING, serve_until_input_ends};
 pub use serve::{INTERVAL, Serving, TIMEOUT, serve};
 
 /// What generations count from: the time, so that a service that starts counts more than the one before it did, and its
