@@ -1,19 +1,26 @@
 //! The services of this machine: `cgroups-snapshot`, `cgroups-lookup` and `apps-lookup`, in the layouts of Netdata.
 //!
 //! `cargo run -p netipc-examples --bin services -- DIR` serves in that directory until standard input ends (Ctrl-D on a
-//! terminal); without one, in a temporary directory that is removed then. It prints which. `top DIR` asks them.
+//! terminal), and answers what it has received before it does. A signal ends it too: then it leaves its sockets, which the
+//! next one takes over. `top DIR` asks it.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use netipc_examples::services::serve_until_input_ends;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match words.as_slice() {
-        [] => serve_until_input_ends(None),
+    let done = match words.as_slice() {
         [run_dir] if !run_dir.as_encoded_bytes().starts_with(b"-") => serve_until_input_ends(Some(Path::new(run_dir))),
-        _ => Err("usage: services [DIR]".into()),
+        _ => Err("usage: services DIR".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }

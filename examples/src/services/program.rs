@@ -52,7 +52,7 @@ impl Drop for Temporary {
 pub fn serve_until_input_ends(run_dir: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let own = if run_dir.is_none() { Some(Temporary::new()?) } else { None };
     let Some(run_dir) = run_dir.or_else(|| own.as_ref().map(|own| own.0.as_path())) else { return Ok(()) };
-    let serving = serve(run_dir)?;
+    let serving = serve(run_dir).map_err(|error| format!("{}: {error}", run_dir.display()))?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(&[GREETING, run_dir.as_os_str().as_bytes(), b"\n"].concat())?;
     stdout.flush()?;

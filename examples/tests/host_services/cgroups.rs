@@ -160,6 +160,12 @@ fn a_host_without_cgroups_has_an_empty_snapshot() {
         let mut client = lookup(&cgroups).in_process();
         assert_eq!(told(&mut client, &[c"/a"]), [unknown(c"/a", CgroupStatus::UnknownRetryLater)]);
     }
+    // One that has none but the root is told apart.
+    let only_root = tree(&[]);
+    let cgroups = HostCgroups::new(Cgroups::new(only_root.path()), Duration::ZERO);
+    assert_eq!((cgroups.mounted(), snapshot(&cgroups).refresh().unwrap().items), (Mounted::V2, 0));
+    fs::remove_file(only_root.path().join("cgroup.controllers")).unwrap();
+    assert_eq!(cgroups.mounted(), Mounted::Nothing);
 }
 
 #[test]

@@ -8,11 +8,12 @@ use netipc_examples::services::GREETING;
 
 use crate::ground::{Dir, Idle};
 
+const TOP: &str = env!("CARGO_BIN_EXE_top");
 const SERVICES: &str = env!("CARGO_BIN_EXE_services");
 const SOCKETS: usize = 3;
 
 fn top(words: &[&str], temporary: &Dir) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_top")).args(words).env("TMPDIR", temporary.path()).output().unwrap()
+    Command::new(TOP).args(words).env("TMPDIR", temporary.path()).output().unwrap()
 }
 
 /// The lines of a table that was printed, its end in order.
@@ -29,10 +30,18 @@ fn has_row(lines: &[&str], pid: u32) -> bool {
 struct Serving(Child);
 
 impl Serving {
-    /// Once this returns, clients can connect. Gives the directory, too.
-    fn start(words: &[&Path], temporary: &Dir) -> (Self, String) {
-        let mut command = Command::new(SERVICES);
-        command.args(words).env("TMPDIR", temporary.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    /// The services in a directory. Once this returns, clients can connect.
+    fn start(run_dir: &Dir) -> (Self, String) {
+        Self::run(Command::new(SERVICES).arg(run_dir.path()))
+    }
+
+    /// What `top` starts: the services in a directory of their own.
+    fn start_alone(temporary: &Dir) -> (Self, String) {
+        Self::run(Command::new(TOP).arg("--serve").env("TMPDIR", temporary.path()))
+    }
+
+    fn run(command: &mut Command) -> (Self, String) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut serving = Self(command.spawn().unwrap());
         let mut line = Vec::new();
         BufReader::new(serving.0.stdout.take().unwrap()).read_until(b'\n', &mut line).unwrap();
@@ -79,7 +88,7 @@ fn top_shows_as_many_rows_as_are_wanted() {
 #[test]
 fn top_asks_the_services_of_a_directory_until_they_end() {
     let (temporary, run_dir) = (Dir::new(), Dir::new());
-    let (serving, told) = Serving::start(&[run_dir.path()], &temporary);
+    let (serving, told) = Serving::start(&run_dir);
     assert_eq!((Path::new(&told), run_dir.names().len()), (run_dir.path(), SOCKETS));
     let output = top(&["--once", &told], &temporary);
     assert!(has_row(&lines(&output), serving.0.id()));
@@ -87,14 +96,14 @@ fn top_asks_the_services_of_a_directory_until_they_end() {
     assert_eq!((run_dir.names(), temporary.names()), (vec![], vec![]));
     let output = top(&["--once", &told], &temporary);
     assert!(!output.status.success() && output.stdout.is_empty());
-    assert!(str::from_utf8(&output.stderr).unwrap().starts_with("no connection"), "{output:?}");
+    assert!(str::from_utf8(&output.stderr).unwrap().starts_with(&format!("{told}: no connection")), "{output:?}");
 }
 
 #[test]
-fn services_without_a_directory_make_one_and_remove_it() {
+fn services_of_top_make_a_directory_of_their_own_and_remove_it() {
     let temporary = Dir::new();
-    let (one, told) = Serving::start(&[], &temporary);
-    let (other, other_told) = Serving::start(&[], &temporary);
+    let (one, told) = Serving::start_alone(&temporary);
+    let (other, other_told) = Serving::start_alone(&temporary);
     assert!(told != other_told && Path::new(&told).parent() == Some(temporary.path()));
     assert_eq!(temporary.names().len(), 2);
     assert!(has_row(&lines(&top(&[&told], &temporary)), id()));
@@ -107,7 +116,7 @@ fn services_without_a_directory_make_one_and_remove_it() {
 #[test]
 fn services_take_over_from_ones_that_were_killed_and_not_from_ones_that_serve() {
     let (temporary, run_dir) = (Dir::new(), Dir::new());
-    let (mut killed, told) = Serving::start(&[run_dir.path()], &temporary);
+    let (mut killed, told) = Serving::start(&run_dir);
     let refused = Command::new(SERVICES).arg(run_dir.path()).stdin(Stdio::null()).output().unwrap();
     assert!(!refused.status.success() && refused.stdout.is_empty());
     assert!(has_row(&lines(&top(&[&told], &temporary)), killed.0.id()));
@@ -115,7 +124,7 @@ fn services_take_over_from_ones_that_were_killed_and_not_from_ones_that_serve() 
     killed.0.wait().unwrap();
     // The memory of a session may be there as well.
     assert!(run_dir.names().len() >= SOCKETS);
-    let (serving, told) = Serving::start(&[run_dir.path()], &temporary);
+    let (serving, told) = Serving::start(&run_dir);
     assert!(has_row(&lines(&top(&[&told], &temporary)), serving.0.id()));
     serving.end();
     assert_eq!(run_dir.names(), [""; 0]);
@@ -129,8 +138,14 @@ fn words_that_mean_nothing_are_refused() {
         assert!(!output.status.success() && output.stdout.is_empty());
         assert!(str::from_utf8(&output.stderr).unwrap().starts_with("usage: top"), "{output:?}");
     }
-    for words in [&["a", "b"][..], &["--once"], &["/nowhere/at/all"]] {
+    for (words, why) in [
+        (&[][..], "usage: services"),
+        (&["a", "b"], "usage: services"),
+        (&["--once"], "usage: services"),
+        (&["/nowhere/at/all"], "/nowhere/at/all: "),
+    ] {
         let output = Command::new(SERVICES).args(words).stdin(Stdio::null()).output().unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty() && !output.stderr.is_empty());
+        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(str::from_utf8(&output.stderr).unwrap().starts_with(why), "{output:?}");
     }
 }

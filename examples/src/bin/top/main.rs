@@ -105,7 +105,7 @@ fn run(wishes: Wishes) -> Result<(), Box<dyn Error>> {
     let mut looker = Looker::new(&run_dir);
     loop {
         let room = terminal().filter(|_| !is_once);
-        let looked = looker.look();
+        let looked = looker.look().map_err(|error| format!("{}: {error}", run_dir.display()));
         let Some(room) = room else {
             show(&table(&looked?, count, None))?;
             break;
@@ -115,7 +115,7 @@ fn run(wishes: Wishes) -> Result<(), Box<dyn Error>> {
             Err(error) => {
                 // Services that others run may come back; one's own don't.
                 own.as_mut().map_or(Ok(()), Service::check)?;
-                format!("{}: {error}\n", run_dir.display())
+                error + "\n"
             }
         };
         if !show(&format!("\x1b[H\x1b[2J{text}"))? || !go_on()? {
