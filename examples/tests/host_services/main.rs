@@ -5,3 +5,4 @@ mod cgroups;
 mod ground;
 mod processes;
 mod programs;
+mod terminal;
