@@ -1,6 +1,6 @@
 //! Method 2, `cgroups-snapshot`: all cgroups of the host at once.
 
-use netipc::WireMessage;
+use netipc::{HandlerResult, Reply, View, WireMessage};
 
 /// Asks for the snapshot; there is nothing more to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, WireMessage)]
@@ -42,4 +42,12 @@ pub struct Snapshot {
     /// The cgroups.
     #[wire(directory, count_at = 4, count = u32)]
     pub items: Vec<Cgroup>,
+}
+
+/// All cgroups of the host, for whoever keeps them.
+#[netipc::service(name = "cgroups-snapshot")]
+pub trait CgroupsSnapshot {
+    /// All of them, as they are now.
+    #[method(code = 2, snapshot(items = items, key(hash, name), generation = generation))]
+    fn snapshot(&self, request: View<'_, SnapshotRequest>, reply: Reply<'_, Snapshot>) -> HandlerResult;
 }

@@ -33,6 +33,6 @@ fn number<N: TryFrom<u64>>(digits: &[u8]) -> Option<N> {
 
 /// The names of the cgroups from the root to the last one of `path`. Where a process is in a cgroup outside of the
 /// namespace that `/proc` was mounted in, the kernel begins its path with `/..`: that names no cgroup.
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"." | b".."))
 }
