@@ -102,8 +102,57 @@ fn a_handler_that_says_what_is_not_its_own_is_found_out() {
 fn room_that_an_item_does_not_take_in_the_end_is_another_keys() {
     let (looked, _) = looked_up(Odd(Oddity::Reserves, 4), 1 << 16);
     assert_eq!(looked, Ok(vec![CgroupStatus::Known; 10]));
-    let (looked, _) = looked_up(Odd(Oddity::Reserves, 4), 2000);
-    assert_eq!(looked, Ok(vec![CgroupStatus::Known; 10]));
+    // Where it would take more in between than there is for the whole answer, too.
+    for limit in [2000, 1500, 900, 400, 250] {
+        let (looked, _) = looked_up(Odd(Oddity::Reserves, 4), limit);
+        assert_eq!(looked, Ok(vec![CgroupStatus::Known; 10]), "{limit}");
+    }
+}
+
+/// Reserves room for more labels than it has, each time.
+struct Generous(usize);
+
+impl CgroupsLookup for Generous {
+    fn lookup(&self, paths: Keys<'_, CStr>, mut reply: Answers<'_, CgroupInfo>) -> HandlerResult {
+        reply.generation(77);
+        for (index, path) in paths.enumerate() {
+            let known = Deployed::cgroup(index, path);
+            reply.answer(|item| {
+                item.status(known.status).orchestrator(known.orchestrator).name(&known.name);
+                let mut labels = item.labels(known.labels.len() + self.0);
+                for label in &known.labels {
+                    labels.push(|row| row.key(&label.key).value(&label.value));
+                }
+                item
+            });
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_reserved_for_nothing_changes_no_answer_but_where_it_ends() {
+    use netipc_tests::lookups::within;
+    let paths = [c"/a", c"/u/unknown", c"/cgroup/three", c"/four", c"/u/5", c"/six", c"/seven/eight"];
+    let request = request(&paths.map(CString::from));
+    for reserved in [0, 3, 30] {
+        let dispatch = CgroupsLookupServer::new(Generous(reserved)).into_dispatch();
+        let modest = CgroupsLookupServer::new(Deployed).into_dispatch();
+        let mut fewer = 0;
+        for budget in 400..800 {
+            let decode = |answer: Vec<u8>| CgroupsLookupResponse::decode_owned(&answer).unwrap().items;
+            let ours = within(&*dispatch, 4, &request, budget).map(decode).unwrap();
+            let best = within(&*modest, 4, &request, budget).map(decode).unwrap();
+            let exceeded = |item: &CgroupInfo| item.status == CgroupStatus::PayloadExceeded;
+            let (cut, best_cut) = (ours.iter().position(exceeded), best.iter().position(exceeded));
+            let cut = cut.unwrap_or(paths.len());
+            // Each that is there is as it should be, the first one is there, and none is called oversized.
+            assert_eq!(ours[..cut], best[..cut], "{reserved} {budget}");
+            assert!(cut > 0 && cut <= best_cut.unwrap_or(paths.len()));
+            fewer += usize::from(ours != best);
+        }
+        assert!(reserved > 0 || fewer == 0);
+    }
 }
 
 fn request(paths: &[CString]) -> Vec<u8> {

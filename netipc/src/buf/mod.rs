@@ -6,8 +6,8 @@
 mod raw;
 mod reader;
 
-pub(crate) use raw::Reach;
 pub use raw::Writer;
+pub(crate) use raw::{Mark, Reach};
 pub use reader::Reader;
 
 /// Rounds `n` up to a multiple of `to`, a power of two.

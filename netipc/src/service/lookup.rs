@@ -201,7 +201,7 @@ pub(crate) fn own_answer<L: Lookup>(key: &L::Key) -> Result<Vec<u8>, EncodeError
     let mut outcome = Ok(false);
     {
         let mut writer = Writer::new(&mut payload);
-        let mut answers = Answers::new(&own, (1, 0), &mut writer, &mut outcome)?;
+        let mut answers = Answers::new(&own, (1, 0), &mut writer, None, &mut outcome)?;
         answers.leave_out();
     }
     match outcome {
@@ -222,8 +222,9 @@ pub fn answer<L: Lookup>(
 ) -> Result<(), Failure> {
     let keys = L::keys(<L::Request as WireMessage>::decode(request)?);
     let asked = Request::<L> { keys, call };
-    let mut outcome = Ok(false);
-    let handled = handler(keys, Answers::new(&asked, (keys.len(), request.len()), writer, &mut outcome)?);
+    let (mut outcome, mut aside) = (Ok(false), Vec::new());
+    let answers = Answers::new(&asked, (keys.len(), request.len()), writer, Some(&mut aside), &mut outcome)?;
+    let handled = handler(keys, answers);
     match (handled, outcome) {
         // What `finish` told the handler: an answer that is too long is one to a client that may take a longer one.
         (Err(handler), Err(fault @ Fault::Unwritten(error))) if handler.0.downcast_ref() == Some(&fault) => {

@@ -7,7 +7,7 @@
 use core::fmt;
 
 use super::{HandlerResult, Mark};
-use crate::buf::{Reach, Writer, align_up};
+use crate::buf::{Mark as Stand, Reach, Writer, align_up};
 use crate::codec::private::Structure;
 use crate::codec::{EncodeError, attempt};
 
@@ -42,6 +42,9 @@ pub(super) fn marked<M: Structure>(asked: &dyn Asked<M>, index: usize) -> usize 
         asked.mark(item, Mark::Exceeded);
     })
 }
+
+/// How many times more than an answer an item may take in between.
+const ASIDE: usize = 16;
 
 /// Keys of fewer bytes than this are counted once for each length.
 const SHORT: usize = 128;
@@ -136,6 +139,8 @@ pub struct Answers<'w, M: Structure> {
     start: usize,
     bound: Bound,
     marks: Marks,
+    /// Where one item may be written that takes more in between than there is.
+    aside: Option<&'w mut Vec<u8>>,
     /// From here on nothing fits.
     cut: Option<Cut>,
     /// Whether the answer is complete.
@@ -158,6 +163,7 @@ impl<'w, M: Structure> Answers<'w, M> {
         asked: &'w dyn Asked<M>,
         (count, keys): (usize, usize),
         writer: &'w mut Writer<'_>,
+        aside: Option<&'w mut Vec<u8>>,
         outcome: &'w mut Result<bool, Fault>,
     ) -> Result<Self, EncodeError> {
         let (mut writer, reach) = writer.branch();
@@ -167,8 +173,20 @@ impl<'w, M: Structure> Answers<'w, M> {
         let each = if count > 0 { marked(asked, 0).saturating_add(2 * ALIGN) } else { 0 };
         let bound = Bound::Most { each, keys };
         let marks = Marks([0; SHORT]);
-        let mut answers =
-            Self { asked, count, answered: 0, generation: 0, writer, reach, start, bound, marks, cut: None, outcome };
+        let mut answers = Self {
+            asked,
+            count,
+            answered: 0,
+            generation: 0,
+            writer,
+            reach,
+            start,
+            bound,
+            marks,
+            aside,
+            cut: None,
+            outcome,
+        };
         let end = answers.end_of_marks(0);
         if end <= answers.writer.capacity() {
             return Ok(answers);
@@ -202,11 +220,12 @@ impl<'w, M: Structure> Answers<'w, M> {
 
     /// Answers the next key: `fill` sets what is known of it. The key itself is there already.
     ///
-    /// `fill` is not called where the answer has no room left, since the client will ask again.
+    /// `fill` is not called where the answer has no room left, since the client will ask again; it is called twice where it
+    /// reserves room for more entries of a list than it pushes, and only the rest has room.
     #[inline]
-    pub fn answer<F>(&mut self, fill: F) -> &mut Self
+    pub fn answer<F>(&mut self, mut fill: F) -> &mut Self
     where
-        F: for<'b> FnOnce(&'b mut M::Builder<'w>) -> &'b mut M::Builder<'w>,
+        F: for<'b> FnMut(&'b mut M::Builder<'w>) -> &'b mut M::Builder<'w>,
     {
         let index = self.answered;
         self.answered = index.saturating_add(1);
@@ -221,17 +240,29 @@ impl<'w, M: Structure> Answers<'w, M> {
         let (at, written) = self.write(index, |item| {
             fill(item);
         });
-        let len = match written {
-            Ok(len) if self.end_of_marks(index + 1) <= self.writer.capacity() => {
-                self.enter(index, at, len);
-                return self;
+        // Where the item ends, also if it took more in between and found no room for that.
+        let (end, fits) = (self.writer.len(), self.end_of_marks(index + 1) <= self.writer.capacity());
+        let len = end.saturating_sub(at);
+        match written {
+            Ok(_) if fits => self.enter(index, at, len),
+            Ok(_) => self.take_back(index, before, (at, len)),
+            Err(EncodeError::Overflow { needed }) if needed > self.writer.capacity().saturating_mul(ASIDE) => {
+                self.take_back(index, before, (at, needed));
             }
-            Ok(len) | Err(EncodeError::Overflow { needed: len }) => len,
-            Err(error) => {
-                *self.outcome = Err(Fault::Unwritten(error));
-                return self;
+            Err(EncodeError::Overflow { needed }) if fits && self.aside.is_some() => {
+                self.writer.rewind(before);
+                self.write_aside(index, needed, |item| {
+                    fill(item);
+                });
             }
-        };
+            Err(EncodeError::Overflow { .. }) => self.take_back(index, before, (at, len)),
+            Err(error) => *self.outcome = Err(Fault::Unwritten(error)),
+        }
+        self
+    }
+
+    /// Goes back to before an item that began at a byte and has a length, and says of it why it is not there.
+    fn take_back(&mut self, index: usize, before: Stand, (at, len): (usize, usize)) {
         self.writer.rewind(before);
         let alone = (FIXED + ENTRY).saturating_add(len);
         if alone <= self.writer.capacity() {
@@ -242,7 +273,35 @@ impl<'w, M: Structure> Answers<'w, M> {
         } else {
             self.mark(index, Mark::Oversized);
         }
-        self
+    }
+
+    /// Writes an item that fits in the end where there is room for the `needed` bytes that it takes in between, and copies it from
+    /// there.
+    #[cold]
+    fn write_aside(&mut self, index: usize, needed: usize, fill: impl FnOnce(&mut M::Builder<'w>)) {
+        let Some(memory) = self.aside.take() else { return };
+        memory.resize(needed, 0);
+        let mut aside = Writer::new(memory);
+        let asked = self.asked;
+        *self.outcome = Err(Fault::Interrupted);
+        let written = attempt::<M>(&mut aside, |item| {
+            asked.begin(index, item);
+            fill(item);
+        });
+        let len = match written {
+            Ok(len) => len,
+            // It holds something else the second time.
+            Err(error) => return *self.outcome = Err(Fault::Unwritten(error)),
+        };
+        *self.outcome = Ok(false);
+        let at = self.begin_item();
+        let mut from = 0;
+        while from < len {
+            let piece: [u8; ALIGN] = aside.peek(from);
+            self.writer.append(piece.get(..len - from).unwrap_or(&piece));
+            from += ALIGN;
+        }
+        self.enter(index, at, len);
     }
 
     /// Answers the next key with the mark for what fits no answer.
@@ -270,12 +329,19 @@ impl<'w, M: Structure> Answers<'w, M> {
         self.start + FIXED + self.count * ENTRY
     }
 
-    /// Writes an item at the next place for one: where that is, and how long the item.
+    /// Goes to the next place for an item.
     #[inline(always)]
-    fn write(&mut self, index: usize, fill: impl FnOnce(&mut M::Builder<'w>)) -> (usize, Result<usize, EncodeError>) {
+    fn begin_item(&mut self) -> usize {
         let first = self.first();
         let at = first.saturating_add(align_up(self.writer.len().saturating_sub(first), ALIGN));
         self.writer.zero_to(at);
+        at
+    }
+
+    /// Writes an item at the next place for one: where that is, and how long the item.
+    #[inline(always)]
+    fn write(&mut self, index: usize, fill: impl FnOnce(&mut M::Builder<'w>)) -> (usize, Result<usize, EncodeError>) {
+        let at = self.begin_item();
         let asked = self.asked;
         // Should what follows panic, there is no writer any more, also for a handler that goes on.
         *self.outcome = Err(Fault::Interrupted);
