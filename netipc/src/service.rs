@@ -14,7 +14,7 @@ use crate::codec::{DecodeError, Draft, EncodeError, WireMessage};
 use crate::session::{Peer, Ticket};
 use crate::wire::{Method, Status};
 
-pub use lookup::{Answers, KeyView, Keys, Lookup, Mark, Push, Sought};
+pub use lookup::{Answers, KeyView, Keyed, Keys, Lookup, Mark, Push, Sought};
 pub(crate) use lookup::{counted, own_answer};
 
 /// A message inside a request: `View<'_, M>` as a parameter of a method is proven and not copied.

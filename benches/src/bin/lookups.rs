@@ -135,7 +135,7 @@ fn rows(count: usize, profiles: Profiles, limit: u32, rounds: usize) -> Result<(
             Ok(answer.iter().map(|item| item.name().count_bytes()).sum())
         })?);
         samples[1].push(time(count, || {
-            let looked = kept.look_up(paths.iter().map(CString::as_c_str))?;
+            let looked = kept.look_up(&paths)?;
             Ok(looked.iter().map(|item| item.name().count_bytes()).sum())
         })?);
         if fits {

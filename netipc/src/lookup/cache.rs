@@ -6,12 +6,11 @@
 //! It is one thread's own. Its index is the standard library's, whose hash is seeded, so that keys which somebody else may
 //! choose can't be made to collide.
 
-use core::borrow::Borrow;
 use core::fmt;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Answer, Found, Lookup, look_up_by};
+use super::{Answer, Found, Keyed, Lookup, look_up_by};
 use crate::client::{CallError, Client, Config, LookupError, State, Stub};
 use crate::codec::Kept;
 use crate::service::Sought;
@@ -164,7 +163,7 @@ impl<L: Keeper> Cache<L> {
     pub fn look_up<I>(&mut self, keys: I) -> Result<Looked<'_, L>, CallError>
     where
         I: IntoIterator,
-        I::Item: Borrow<L::Key>,
+        I::Item: Keyed<L::Key>,
     {
         let keys: Vec<I::Item> = keys.into_iter().collect();
         match self.resolve(&keys) {
@@ -241,7 +240,7 @@ impl<L: Keeper> Cache<L> {
         holds.then_some(slot)
     }
 
-    fn resolve<K: Borrow<L::Key>>(&mut self, keys: &[K]) -> Result<(Vec<Place>, Option<Answer<L>>), CallError> {
+    fn resolve<K: Keyed<L::Key>>(&mut self, keys: &[K]) -> Result<(Vec<Place>, Option<Answer<L>>), CallError> {
         let limits = self.client.begin_lookup();
         let before = self.generation;
         for _ in 0..ROUNDS {
@@ -254,8 +253,7 @@ impl<L: Keeper> Cache<L> {
                 return Ok((places, None));
             }
             self.client.connected(limits.deadline)?;
-            let fresh =
-                look_up_by::<L, _>(&mut self.client, missing.iter(), |key| Borrow::<L::Key>::borrow(**key), limits)?;
+            let fresh = look_up_by::<L, _>(&mut self.client, missing.iter(), |key| (**key).key(), limits)?;
             // Nobody was asked where no key fits a request: nothing is known of the server then.
             let has_turned = fresh.generation.is_some_and(|now| self.turn(now));
             let all_hold = !has_turned
@@ -278,9 +276,9 @@ impl<L: Keeper> Cache<L> {
     }
 
     /// Where the item of a key is: here, or in an answer for what is missing.
-    fn look<'k, K: Borrow<L::Key>>(&mut self, key: &'k K, missing: &mut Vec<&'k K>) -> Place {
+    fn look<'k, K: Keyed<L::Key>>(&mut self, key: &'k K, missing: &mut Vec<&'k K>) -> Place {
         let call = self.call;
-        if let Some(slot) = self.place(key.borrow()) {
+        if let Some(slot) = self.place(key.key()) {
             if let Some(Some(entry)) = self.entries.get_mut(slot) {
                 (entry.call, entry.is_used) = (call, true);
                 return Place::Kept(slot);
@@ -300,10 +298,10 @@ impl<L: Keeper> Cache<L> {
     }
 
     /// Keeps the answers to these keys, as far as they hold and there is room.
-    fn keep<K: Borrow<L::Key>>(&mut self, keys: &[&K], answer: &Answer<L>) {
+    fn keep<K: Keyed<L::Key>>(&mut self, keys: &[&K], answer: &Answer<L>) {
         let generation = answer.generation();
         for (index, (key, item)) in keys.iter().zip(answer).enumerate() {
-            let key: &L::Key = (**key).borrow();
+            let key: &L::Key = key.key();
             let old = key.with_bytes(|key| self.index.get(key).copied());
             if let Some(slot) = old {
                 self.drop_entry(slot);

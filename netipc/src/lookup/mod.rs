@@ -17,7 +17,7 @@ use crate::codec::{EncodeError, Kept};
 pub use cache::{Cache, Keep, Keeper, Looked, Status};
 
 use crate::service;
-pub use crate::service::{Lookup, Mark, Sought};
+pub use crate::service::{Keyed, Lookup, Mark, Sought};
 use crate::session::{Limit, LimitExceeded};
 use plan::{Plan, Planner};
 

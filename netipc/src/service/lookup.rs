@@ -81,6 +81,43 @@ impl<M: Structure> Sought for M {
     }
 }
 
+/// What holds a key of a lookup: the key, or a reference to it, as slices and iterators have them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` holds no key of this lookup, whose keys are `{K}`",
+    label = "no key of this lookup"
+)]
+pub trait Keyed<K: ?Sized> {
+    /// The key.
+    fn key(&self) -> &K;
+}
+
+impl<M: Structure> Keyed<M> for M {
+    #[inline]
+    fn key(&self) -> &M {
+        self
+    }
+}
+
+impl<M: Structure> Keyed<M> for &M {
+    #[inline]
+    fn key(&self) -> &M {
+        self
+    }
+}
+
+macro_rules! texts {
+    ($($text:ty),*) => {$(
+        impl Keyed<CStr> for $text {
+            #[inline]
+            fn key(&self) -> &CStr {
+                self
+            }
+        }
+    )*};
+}
+
+texts!(CString, &CString, &CStr, &&CStr);
+
 /// Why an item holds nothing but its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the protocol has these two (docs/protocol.md, section 6.1)")]

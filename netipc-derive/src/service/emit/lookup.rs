@@ -227,16 +227,11 @@ impl Calls<'_> {
         let (ident, deprecated, of_lookup) = (&self.method.ident, &self.method.deprecated, self.lookup_ident());
         let docs = self.docs();
         let into_iter = quote!(::core::iter::IntoIterator);
-        let (bound, inside) = match &lookup.key {
-            KeyType::Text => {
-                let bound = quote!(::core::convert::AsRef<::core::ffi::CStr>);
-                (bound.clone(), quote!(<__I::Item as #bound>::as_ref))
-            }
-            KeyType::Message(ty) => {
-                let bound = quote!(::core::borrow::Borrow<#ty>);
-                (bound.clone(), quote!(<__I::Item as #bound>::borrow))
-            }
+        let key = match &lookup.key {
+            KeyType::Text => quote!(::core::ffi::CStr),
+            KeyType::Message(ty) => ty.to_token_stream(),
         };
+        let bound = quote!(#krate::lookup::Keyed<#key>);
         quote! {
             #(#cfgs)*
             #docs
@@ -250,7 +245,7 @@ impl Calls<'_> {
                 __I::Item: #bound,
                 __I::IntoIter: ::core::clone::Clone,
             {
-                #krate::lookup::look_up::<#of_lookup, __I::IntoIter>(&mut self.0, #into_iter::into_iter(__keys), #inside)
+                #krate::lookup::look_up::<#of_lookup, __I::IntoIter>(&mut self.0, #into_iter::into_iter(__keys), <__I::Item as #bound>::key)
             }
         }
     }
