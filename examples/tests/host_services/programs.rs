@@ -9,7 +9,7 @@ use netipc_examples::services::GREETING;
 use crate::ground::{Dir, Idle};
 
 const TOP: &str = env!("CARGO_BIN_EXE_top");
-const SERVICES: &str = env!("CARGO_BIN_EXE_services");
+const SERVICES: &str = env!("CARGO_BIN_EXE_host_services");
 const SOCKETS: usize = 3;
 
 fn top(words: &[&str], temporary: &Dir) -> Output {
@@ -139,9 +139,9 @@ fn words_that_mean_nothing_are_refused() {
         assert!(str::from_utf8(&output.stderr).unwrap().starts_with("usage: top"), "{output:?}");
     }
     for (words, why) in [
-        (&[][..], "usage: services"),
-        (&["a", "b"], "usage: services"),
-        (&["--once"], "usage: services"),
+        (&[][..], "usage: host_services"),
+        (&["a", "b"], "usage: host_services"),
+        (&["--once"], "usage: host_services"),
         (&["/nowhere/at/all"], "/nowhere/at/all: "),
     ] {
         let output = Command::new(SERVICES).args(words).stdin(Stdio::null()).output().unwrap();
