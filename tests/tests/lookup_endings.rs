@@ -58,14 +58,14 @@ fn one_deadline_is_for_all_calls_of_a_lookup() {
         let slow = Slow { takes: Duration::from_millis(5), calls: Arc::clone(&calls) };
         let server = Server::<CgroupsLookupClient>::with_stub(slow).profiles(profiles).max_response_payload(1 << 16);
         let server = server.bind(run_dir.path()).unwrap().spawn().unwrap();
-        let config = CgroupsLookupClient::config().profiles(profiles).timeout(Duration::from_millis(100));
+        let (config, short) = (CgroupsLookupClient::config().profiles(profiles), Duration::from_millis(100));
         let mut client = config.clone().connect(run_dir.path()).unwrap();
         // Together they would take at least 5 seconds.
-        assert_eq!(client.lookup(paths(1000)).unwrap_err(), CallError::TimedOut);
+        assert_eq!(client.within(short).lookup(paths(1000)).unwrap_err(), CallError::TimedOut);
         assert!(calls.load(Ordering::SeqCst) <= 21, "{calls:?}");
         client.refresh().unwrap();
         assert_eq!(client.within(Duration::from_secs(60)).lookup(paths(5)).unwrap().len(), 5);
-        let mut cache = CgroupsLookupLookupCache::over(config.connect(run_dir.path()).unwrap());
+        let mut cache = CgroupsLookupLookupCache::over(config.timeout(short).build(run_dir.path()));
         let all = paths(1000);
         assert_eq!(cache.look_up(all).map(drop).unwrap_err(), CallError::TimedOut);
         assert_eq!(cache.status().items, 0);
