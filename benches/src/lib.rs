@@ -8,4 +8,5 @@ pub mod data;
 pub mod driver;
 pub mod measure;
 pub mod netdata;
+pub mod rounds;
 pub mod services;

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::error::Error;
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, PoisonError, RwLock};
@@ -20,9 +19,9 @@ use netipc::wire::Profiles;
 use netipc::{HandlerResult, Reply};
 use netipc_benches::data::Snapshot;
 use netipc_benches::driver::placement::Cpus;
-use netipc_benches::driver::process::ground;
 use netipc_benches::driver::table::machine;
 use netipc_benches::measure::median;
+use netipc_benches::rounds::{self, RunDir};
 use netipc_examples as wire;
 
 thread_local! {
@@ -175,23 +174,13 @@ fn lookups(count: usize, readers: usize, rounds: usize) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-struct RunDir(PathBuf);
-
-impl Drop for RunDir {
-    fn drop(&mut self) {
-        // Whoever finds it later may have it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn refreshes(count: usize, profiles: Profiles, rounds: usize) -> Result<(), Box<dyn Error>> {
-    let run_dir = RunDir(ground().join(format!("netipc-caches-{}", std::process::id())));
-    std::fs::create_dir(&run_dir.0)?;
+    let run_dir = RunDir::new("caches")?;
     let server = CgroupsServer::new(host(count)).response_ceiling(CEILING).profiles(profiles);
-    let _server = server.bind(&run_dir.0)?.spawn()?;
+    let _server = server.bind(run_dir.path())?.spawn()?;
     let config = || CgroupsClient::config().response_ceiling(CEILING).profiles(profiles);
-    let cache = CgroupsCache::over(config().build(&run_dir.0));
-    let mut client = config().connect(&run_dir.0)?;
+    let cache = CgroupsCache::over(config().build(run_dir.path()));
+    let mut client = config().connect(run_dir.path())?;
     let mut map = RwLock::new(HashMap::<Key, wire::Cgroup>::new());
     let mut samples = [const { Vec::new() }; 2];
     let mut allocated = [(0, 0); 2];
@@ -253,23 +242,5 @@ fn run(rounds: usize) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let rounds = match args[..] {
-        [] => Some(7),
-        ["--quick"] => Some(3),
-        ["--rounds", rounds] => rounds.parse().ok().filter(|&rounds| rounds > 0),
-        _ => None,
-    };
-    let Some(rounds) = rounds else {
-        eprintln!("what there is: --quick, --rounds N");
-        return ExitCode::from(2);
-    };
-    match run(rounds) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    rounds::report(run)
 }

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{CStr, CString};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,9 @@ use netipc::lookup::Keep;
 use netipc::wire::Profiles;
 use netipc::{Answers, HandlerResult, Keys, Reply, View};
 use netipc_benches::driver::placement::Cpus;
-use netipc_benches::driver::process::ground;
 use netipc_benches::driver::table::machine;
 use netipc_benches::measure::median;
+use netipc_benches::rounds::{self, RunDir};
 use netipc_examples::{
     CgroupInfo, CgroupInfoView, CgroupStatus, CgroupsLookupRequest, CgroupsLookupResponse, Orchestrator,
 };
@@ -90,15 +89,6 @@ impl Paths for Host {
     }
 }
 
-struct RunDir(PathBuf);
-
-impl Drop for RunDir {
-    fn drop(&mut self) {
-        // Whoever finds it later may have it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Nanoseconds a key of what asks for `keys` keys.
 fn time(keys: usize, mut ask: impl FnMut() -> Result<usize, Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
     let (begin, mut asked) = (Instant::now(), 0_u64);
@@ -112,18 +102,17 @@ fn time(keys: usize, mut ask: impl FnMut() -> Result<usize, Box<dyn Error>>) -> 
 }
 
 fn rows(count: usize, profiles: Profiles, limit: u32, rounds: usize) -> Result<(), Box<dyn Error>> {
-    let run_dir = RunDir(ground().join(format!("netipc-lookups-{}", std::process::id())));
-    std::fs::create_dir(&run_dir.0)?;
+    let run_dir = RunDir::new("lookups")?;
     let path = |number: usize| CString::new(format!("/system.slice/docker-{number:012x}.scope"));
     let paths: Vec<CString> = (0..count).map(path).collect::<Result<_, _>>()?;
     let known = paths.iter().enumerate().filter(|(number, _)| number % 8 != 7);
     let known = known.map(|(number, path)| Ok((path.clone(), CString::new(format!("container-{number}"))?)));
     let host = Host(known.collect::<Result<_, Box<dyn Error>>>()?);
     let server = PathsServer::new(host).profiles(profiles).max_response_payload(limit).max_request_payload(limit);
-    let _server = server.bind(&run_dir.0)?.spawn()?;
+    let _server = server.bind(run_dir.path())?.spawn()?;
     let config = PathsClient::config().profiles(profiles).max_request_payload(limit).max_batch_items(1 << 16);
-    let mut client = config.clone().connect(&run_dir.0)?;
-    let mut kept = PathsLookupCache::over(config.build(&run_dir.0));
+    let mut client = config.clone().connect(run_dir.path())?;
+    let mut kept = PathsLookupCache::over(config.build(run_dir.path()));
     let request = CgroupsLookupRequest { paths: paths.clone() };
     let fits = limit == LIMIT;
     let mut samples = [const { Vec::new() }; 5];
@@ -182,23 +171,5 @@ fn run(rounds: usize) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let rounds = match args[..] {
-        [] => Some(7),
-        ["--quick"] => Some(3),
-        ["--rounds", rounds] => rounds.parse().ok().filter(|&rounds| rounds > 0),
-        _ => None,
-    };
-    let Some(rounds) = rounds else {
-        eprintln!("what there is: --quick, --rounds N");
-        return ExitCode::from(2);
-    };
-    match run(rounds) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    rounds::report(run)
 }
