@@ -40,67 +40,67 @@ fn right<T: PartialEq>(items: &[T], known: &[T]) -> usize {
     items.iter().zip(known).take_while(|(item, known)| item == known).count()
 }
 
-#[test]
-fn cgroups_are_answered_as_deployed_servers_do_or_with_more_of_them() {
+/// Holds the answers of `dispatch` to those of deployed servers: how many are the same, and how many have more items.
+fn compare<T: PartialEq + std::fmt::Debug>(
+    kind: &str,
+    (dispatch, code): (&dyn Dispatch, u16),
+    known: impl Fn(&[u8]) -> Vec<T>,
+    decode: impl Fn(&[u8]) -> (u64, Vec<T>),
+    is_exceeded: impl Fn(&T) -> bool + Copy,
+) -> (usize, usize) {
     let (mut more, mut same) = (0, 0);
-    for entry in load_kind("golden", "cgroups_lookup_dispatch") {
+    for entry in load_kind("golden", kind) {
         let (request, name) = (request(&entry), &entry.name);
-        let ours = within(&*cgroups(), 4, &request, budget(&entry));
+        let ours = within(dispatch, code, &request, budget(&entry));
         if entry.input["expect_error"] == "Overflow" {
             assert!(ours.is_err(), "{name}");
             continue;
         }
         let ours = ours.unwrap();
         assert!(ours.len() <= budget(&entry));
-        let paths = CgroupsLookupRequest::decode_owned(&request).unwrap().paths;
-        let known: Vec<CgroupInfo> = paths.iter().enumerate().map(|(i, path)| Deployed::cgroup(i, path)).collect();
-        let (our, their) = (
-            CgroupsLookupResponse::decode_owned(&ours).unwrap(),
-            CgroupsLookupResponse::decode_owned(&entry.bytes).unwrap(),
-        );
-        let is_exceeded = |item: &CgroupInfo| item.status == CgroupStatus::PayloadExceeded;
-        let (our_cut, their_cut) = (cut(&our.items, is_exceeded), right(&their.items, &known));
-        assert_eq!((our.generation, our.items.len()), (their.generation, known.len()), "{name}");
+        let known = known(&request);
+        let ((our_generation, our), (their_generation, their)) = (decode(&ours), decode(&entry.bytes));
+        let (our_cut, their_cut) = (cut(&our, is_exceeded), right(&their, &known));
+        assert_eq!((our_generation, our.len()), (their_generation, known.len()), "{name}");
         assert!(our_cut >= their_cut, "{name}");
-        assert_eq!(our.items[..our_cut], known[..our_cut], "{name}");
-        if our_cut == their_cut && our.items == their.items {
+        assert_eq!(our[..our_cut], known[..our_cut], "{name}");
+        if our_cut == their_cut && our == their {
             assert_eq!(ours, entry.bytes, "{name}");
             same += 1;
         } else {
             more += 1;
         }
     }
+    (same, more)
+}
+
+#[test]
+fn cgroups_are_answered_as_deployed_servers_do_or_with_more_of_them() {
+    let known = |request: &[u8]| {
+        let paths = CgroupsLookupRequest::decode_owned(request).unwrap().paths;
+        paths.iter().enumerate().map(|(index, path)| Deployed::cgroup(index, path)).collect()
+    };
+    let decode = |answer: &[u8]| {
+        let answer = CgroupsLookupResponse::decode_owned(answer).unwrap();
+        (answer.generation, answer.items)
+    };
+    let is_exceeded = |item: &CgroupInfo| item.status == CgroupStatus::PayloadExceeded;
+    let (same, more) = compare("cgroups_lookup_dispatch", (&*cgroups(), 4), known, decode, is_exceeded);
     assert!(same > 10 && same + more == 28, "{same} are the same, {more} are not");
 }
 
 #[test]
 fn processes_are_answered_as_deployed_servers_do_or_with_more_of_them() {
-    let (mut more, mut same) = (0, 0);
-    for entry in load_kind("golden", "apps_lookup_dispatch") {
-        let (request, name) = (request(&entry), &entry.name);
-        let ours = within(&*apps(), 5, &request, budget(&entry));
-        if entry.input["expect_error"] == "Overflow" {
-            assert!(ours.is_err(), "{name}");
-            continue;
-        }
-        let ours = ours.unwrap();
-        assert!(ours.len() <= budget(&entry));
-        let pids = AppsLookupRequest::decode_owned(&request).unwrap().pids;
-        let known: Vec<App> = pids.iter().enumerate().map(|(i, key)| Deployed::app(i, key.pid)).collect();
-        let (our, their) =
-            (AppsLookupResponse::decode_owned(&ours).unwrap(), AppsLookupResponse::decode_owned(&entry.bytes).unwrap());
-        let is_exceeded = |item: &App| item.status == AppStatus::PayloadExceeded;
-        let (our_cut, their_cut) = (cut(&our.items, is_exceeded), right(&their.items, &known));
-        assert_eq!((our.generation, our.items.len()), (their.generation, known.len()), "{name}");
-        assert!(our_cut >= their_cut, "{name}");
-        assert_eq!(our.items[..our_cut], known[..our_cut], "{name}");
-        if our_cut == their_cut && our.items == their.items {
-            assert_eq!(ours, entry.bytes, "{name}");
-            same += 1;
-        } else {
-            more += 1;
-        }
-    }
+    let known = |request: &[u8]| {
+        let pids = AppsLookupRequest::decode_owned(request).unwrap().pids;
+        pids.iter().enumerate().map(|(index, key)| Deployed::app(index, key.pid)).collect()
+    };
+    let decode = |answer: &[u8]| {
+        let answer = AppsLookupResponse::decode_owned(answer).unwrap();
+        (answer.generation, answer.items)
+    };
+    let is_exceeded = |item: &App| item.status == AppStatus::PayloadExceeded;
+    let (same, more) = compare("apps_lookup_dispatch", (&*apps(), 5), known, decode, is_exceeded);
     assert!(same > 5 && same + more == 12, "{same} are the same, {more} are not");
 }
 
