@@ -58,8 +58,8 @@ pub trait Library {
         exceeded = Shelf::NoRoom, oversized = Shelf::TooLong, blank(weight = 1.0), keep = how_long))]
     fn find(&self, call: &netipc::Call<'_>, wanted: Keys<'_, Signature>, reply: Answers<'_, Book>) -> HandlerResult;
 
-    /// Something else.
-    fn visitors(&self) -> u32;
+    /// Something else, whose name no batch of a lookup has.
+    fn find_batch(&self) -> u32;
 }
 
 fn how_long(book: &BookView<'_>) -> Keep {
@@ -115,7 +115,7 @@ impl Library for Reading {
         Ok(())
     }
 
-    fn visitors(&self) -> u32 {
+    fn find_batch(&self) -> u32 {
         3
     }
 }
@@ -151,7 +151,7 @@ fn a_service_of_ones_own_has_a_cache_a_lookup_and_a_cache_of_that_by_declaration
             }
             let unheard = wanted.iter().filter(|signature| signature.room != 1).count();
             assert_eq!(kept.look_up(&wanted).unwrap().asked(), unheard);
-            assert_eq!(client.visitors(), Ok(3));
+            assert_eq!(client.find_batch(), Ok(3));
             server.shutdown(std::time::Duration::from_secs(60)).unwrap();
         }
     }
@@ -184,7 +184,7 @@ impl Library for Careless {
         Ok(())
     }
 
-    fn visitors(&self) -> u32 {
+    fn find_batch(&self) -> u32 {
         0
     }
 }

@@ -192,7 +192,7 @@ fn clashes(service: &Service, method: &Method, earlier: &[Method], errors: &mut 
         return errors.error(&method.ident, message);
     }
     if let Some(other) = name.strip_suffix("_batch") {
-        if service.methods.iter().any(|method| method.ident.unraw() == other) {
+        if service.methods.iter().any(|method| method.lookup.is_none() && method.ident.unraw() == other) {
             let message = format!(
                 "`{name}` conflicts with generated `{client}::{name}`, which calls `{other}` many times; rename the method"
             );
