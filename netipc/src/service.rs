@@ -14,8 +14,8 @@ use crate::codec::{DecodeError, Draft, EncodeError, WireMessage};
 use crate::session::{Peer, Ticket};
 use crate::wire::{Method, Status};
 
+pub(crate) use lookup::{ALIGN, ENTRY, FIXED, counted, own_answer};
 pub use lookup::{Answers, KeyView, Keyed, Keys, Lookup, Mark, Push, Sought};
-pub(crate) use lookup::{counted, own_answer};
 
 /// A message inside a request: `View<'_, M>` as a parameter of a method is proven and not copied.
 pub type View<'a, M> = <M as WireMessage>::View<'a>;
@@ -70,9 +70,9 @@ impl Service {
     }
 }
 
-/// Whether anybody still waits for an answer.
-pub(crate) trait Liveness: Sync {
-    /// Nobody does, or the server is stopping.
+/// What a call can ask of the server behind it, and tell it.
+pub(crate) trait ServerSide: Sync {
+    /// Nobody waits for the answer any more, or the server is stopping.
     fn is_cancelled(&self) -> bool;
 
     /// The largest answer that a later session may be agreed on, in bytes, if that can be larger than what is now.
@@ -91,7 +91,7 @@ pub struct Call<'a> {
     session_id: u64,
     message_id: u64,
     method: Method,
-    liveness: Option<&'a dyn Liveness>,
+    server: Option<&'a dyn ServerSide>,
 }
 
 impl fmt::Debug for Call<'_> {
@@ -106,16 +106,16 @@ impl fmt::Debug for Call<'_> {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) const fn new(peer: Peer, session_id: u64, ticket: Ticket, liveness: &'a dyn Liveness) -> Self {
+    pub(crate) const fn new(peer: Peer, session_id: u64, ticket: Ticket, server: &'a dyn ServerSide) -> Self {
         let (message_id, method) = (ticket.id(), ticket.method());
-        Self { peer, session_id, message_id, method, liveness: Some(liveness) }
+        Self { peer, session_id, message_id, method, server: Some(server) }
     }
 
     /// A call of this process to itself, without a session: for handlers that are called as ordinary methods, as in tests.
     #[must_use]
     pub fn local() -> Self {
         let (session_id, message_id, method) = (0, 0, Method::new(0));
-        Self { peer: Peer::this_process(), session_id, message_id, method, liveness: None }
+        Self { peer: Peer::this_process(), session_id, message_id, method, server: None }
     }
 
     /// The same call, of that method: for whoever has a [`Dispatch`] serve requests that came by other ways than a session.
@@ -151,16 +151,16 @@ impl<'a> Call<'a> {
     /// Whether nobody wants the answer any more: the peer hung up, or the server is stopping. It asks the kernel.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.liveness.is_some_and(Liveness::is_cancelled)
+        self.server.is_some_and(ServerSide::is_cancelled)
     }
 
     fn ceiling(&self) -> usize {
-        self.liveness.map_or(0, Liveness::ceiling)
+        self.server.map_or(0, ServerSide::ceiling)
     }
 
     fn wish(&self, bytes: usize) {
-        if let Some(liveness) = self.liveness {
-            liveness.wish(bytes);
+        if let Some(server) = self.server {
+            server.wish(bytes);
         }
     }
 }

@@ -49,6 +49,10 @@ impl Stub for BenchClient {
     fn over(client: Client) -> Self {
         Self(client)
     }
+
+    fn into_client(self) -> Client {
+        self.0
+    }
 }
 
 impl BenchClient {

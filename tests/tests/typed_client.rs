@@ -32,6 +32,10 @@ impl Stub for EchoClient {
     fn over(client: Client) -> Self {
         Self(client)
     }
+
+    fn into_client(self) -> Client {
+        self.0
+    }
 }
 
 impl EchoClient {

@@ -7,7 +7,7 @@ mod raw;
 mod reader;
 
 pub use raw::Writer;
-pub(crate) use raw::{Mark, Reach};
+pub(crate) use raw::{Checkpoint, Reach};
 pub use reader::Reader;
 
 /// Rounds `n` up to a multiple of `to`, a power of two.

@@ -175,17 +175,17 @@ impl<'a> Writer<'a> {
 
     /// Where it stands, and what did not find room so far.
     #[inline]
-    pub(crate) const fn mark(&self) -> Mark {
-        Mark { len: self.len, peak: self.peak }
+    pub(crate) const fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { len: self.len, peak: self.peak }
     }
 
     /// Goes back there: what was written since then counts for nothing.
     #[inline]
-    pub(crate) const fn rewind(&mut self, mark: Mark) {
+    pub(crate) const fn rewind(&mut self, checkpoint: Checkpoint) {
         // Bytes below an earlier `len` were claimed then (invariant 2).
-        if mark.len <= self.len {
-            self.len = mark.len;
-            self.peak = mark.peak;
+        if checkpoint.len <= self.len {
+            self.len = checkpoint.len;
+            self.peak = checkpoint.peak;
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Writer<'a> {
 
 /// Where a writer stood.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct Checkpoint {
     len: usize,
     peak: usize,
 }
@@ -406,19 +406,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_since_a_mark_can_be_taken_back() {
+    fn what_was_written_since_a_checkpoint_can_be_taken_back() {
         let mut buffer = [0_u8; 8];
         let mut writer = Writer::new(&mut buffer);
         writer.append(b"ab");
-        let mark = writer.mark();
+        let checkpoint = writer.checkpoint();
         writer.append(b"0123456789");
         writer.close_gap(2, 12);
         assert_eq!((writer.len(), writer.needed(), writer.fits()), (2, 12, false));
-        writer.rewind(mark);
+        writer.rewind(checkpoint);
         assert_eq!((writer.len(), writer.needed(), writer.fits()), (2, 2, true));
         writer.append(b"cd");
-        let ahead = writer.mark();
-        writer.rewind(mark);
+        let ahead = writer.checkpoint();
+        writer.rewind(checkpoint);
         writer.rewind(ahead);
         assert_eq!(writer.len(), 2);
     }

@@ -43,9 +43,6 @@ pub trait Source: 'static {
     /// The method.
     const METHOD: &'static MethodInfo;
 
-    /// The client under the stub.
-    fn into_client(stub: Self::Stub) -> Client;
-
     /// Writes the request.
     ///
     /// # Errors
@@ -172,7 +169,7 @@ impl<S: Source> Cache<S> {
     /// An empty cache that is refreshed by this client.
     #[must_use]
     pub fn over(client: S::Stub) -> Self {
-        let client = S::into_client(client);
+        let client = client.into_client();
         let life = Life { state: client.state(), refreshed: None, successes: 0, failures: 0, last_error: None };
         Self {
             current: Swap::new(),

@@ -44,6 +44,13 @@ pub(crate) struct Budget {
     pub(crate) most_of_response: usize,
 }
 
+/// What has gone wrong with a client so far.
+#[derive(Debug)]
+pub(crate) struct Mishaps {
+    failed: u64,
+    last_error: Option<CallError>,
+}
+
 fn bytes(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -121,7 +128,6 @@ impl Client {
         if let Some(allowed) = allowed {
             self.growth.answers_are_settled(allowed);
         }
-        self.forgive();
         if self.ready() {
             return Ok(());
         }
@@ -129,10 +135,15 @@ impl Client {
         self.connect(deadline).map_err(|error| self.life.fail(error))
     }
 
-    /// What has failed last was a question of this lookup's, and no call of anybody's.
-    pub(crate) fn forgive(&mut self) {
-        self.life.failed = self.life.failed.saturating_sub(1);
-        self.life.last_error = None;
+    /// Calls that failed, and how the last one did.
+    pub(crate) fn mishaps(&self) -> Mishaps {
+        Mishaps { failed: self.life.failed, last_error: self.life.last_error.clone() }
+    }
+
+    /// What has failed since was a question of a lookup's, and no call of anybody's.
+    pub(crate) fn forgive(&mut self, before: Mishaps) {
+        let Mishaps { failed, last_error } = before;
+        (self.life.failed, self.life.last_error) = (failed, last_error);
     }
 
     fn connect_for_lookup(&mut self, deadline: Deadline) -> Result<(), CallError> {
@@ -144,8 +155,8 @@ impl Client {
 
     /// The lookup has failed: a key can't be answered here.
     #[cold]
-    pub(crate) fn give_up_key(&mut self, error: EncodeError) -> CallError {
-        self.life.fail(CallError::Request(error))
+    pub(crate) fn give_up_key(&mut self, error: CallError) -> CallError {
+        self.life.fail(error)
     }
 
     /// The lookup has failed: for a reason of its own, or by what the server answered.

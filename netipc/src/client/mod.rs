@@ -52,6 +52,9 @@ pub trait Stub: Sized {
 
     /// The stub over a client.
     fn over(client: Client) -> Self;
+
+    /// The client under the stub.
+    fn into_client(self) -> Client;
 }
 
 /// What a `refresh` has changed.

@@ -10,7 +10,8 @@ use core::fmt;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Answer, Found, Keyed, Lookup, look_up_by};
+use super::course::look_up_by;
+use super::{Answer, Found, Keyed, Lookup};
 use crate::client::{CallError, Client, Config, LookupError, State, Stub};
 use crate::codec::Kept;
 use crate::service::Sought;
@@ -39,9 +40,6 @@ pub enum Keep {
 pub trait Keeper: Lookup {
     /// The client of the service.
     type Stub: Stub;
-
-    /// The client under the stub.
-    fn into_client(stub: Self::Stub) -> Client;
 
     /// How long an item holds.
     fn keep(item: Found<'_, Self>) -> Keep
@@ -124,7 +122,7 @@ impl<L: Keeper> Cache<L> {
     #[must_use]
     pub fn over(client: L::Stub) -> Self {
         Self {
-            client: L::into_client(client),
+            client: client.into_client(),
             index: HashMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -255,13 +253,13 @@ impl<L: Keeper> Cache<L> {
             self.client.connected(limits.deadline)?;
             let fresh = look_up_by::<L, _>(&mut self.client, missing.iter(), |key| (**key).key(), limits)?;
             // Nobody was asked where no key fits a request: nothing is known of the server then.
-            let has_turned = fresh.generation.is_some_and(|now| self.turn(now));
+            let has_turned = fresh.known_generation().is_some_and(|now| self.turn(now));
             let all_hold = !has_turned
                 || places.iter().all(|place| match place {
                     Place::Kept(slot) => self.entry(*slot).is_some_and(|entry| entry.keep == Keep::UntilRestart),
                     Place::Fresh(_) => true,
                 });
-            if fresh.generation.is_some() {
+            if fresh.known_generation().is_some() {
                 self.keep(&missing, &fresh);
             }
             if all_hold {

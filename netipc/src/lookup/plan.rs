@@ -5,13 +5,8 @@
 
 use crate::buf::align_up;
 use crate::client::Budget;
+use crate::service::{ALIGN, ENTRY, FIXED};
 
-/// Bytes before the directory of a request, and of an answer.
-const FIXED: usize = 16;
-/// Bytes of an entry of a directory.
-const ENTRY: usize = 8;
-/// Keys and items begin at multiples of this.
-const ALIGN: usize = 8;
 /// Limits are widened where that many calls would be left otherwise: another connection takes as long as a few of them.
 const WORTH_WIDENING: usize = 8;
 /// How often limits grow for one lookup (docs/protocol.md, section 6).

@@ -15,7 +15,7 @@ use super::report::Report;
 use super::waiter::Lodging;
 use crate::buf::Writer;
 use crate::codec::EncodeError;
-use crate::service::{Call, Failure, Liveness};
+use crate::service::{Call, Failure, ServerSide};
 use crate::session::{
     BuildError, Deadline, Error, Lifeline, Limit, Message, OwnedMessage, Peer, ResponseSender, ServerSession, Ticket,
 };
@@ -97,13 +97,13 @@ impl<'m> Request<'m> {
     }
 }
 
-/// Whether the answer to a request is still wanted.
+/// What a call asks of its server: whether the answer is still wanted, and how long answers may become.
 pub(super) struct Interest<'a> {
     floor: &'a Floor,
     lifeline: &'a Lifeline,
 }
 
-impl Liveness for Interest<'_> {
+impl ServerSide for Interest<'_> {
     fn is_cancelled(&self) -> bool {
         self.floor.is_stopping() || self.lifeline.has_hung_up()
     }

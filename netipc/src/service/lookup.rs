@@ -8,8 +8,8 @@ use core::ffi::CStr;
 use std::ffi::CString;
 
 pub use answers::Answers;
-pub(crate) use answers::counted;
-use answers::{Asked, ENTRY, FIXED, Fault, marked};
+pub(crate) use answers::{ALIGN, ENTRY, FIXED, counted};
+use answers::{Asked, Fault, marked};
 
 use super::{Call, Failure, HandlerResult, MethodInfo};
 use crate::buf::Writer;
@@ -242,8 +242,10 @@ pub(crate) fn own_answer<L: Lookup>(key: &L::Key) -> Result<Vec<u8>, EncodeError
         answers.leave_out();
     }
     match outcome {
+        Ok(true) => Ok(payload),
         Err(Fault::Unwritten(error)) => Err(error),
-        _ => Ok(payload),
+        // There is one key, and it was answered.
+        Ok(false) | Err(Fault::Miscounted { .. } | Fault::Interrupted) => Err(EncodeError::TooLarge(payload.len())),
     }
 }
 

@@ -33,6 +33,10 @@ pub(in crate::service) fn client(
                 fn over(client: #client_of) -> Self {
                     Self(client)
                 }
+
+                fn into_client(self) -> #client_of {
+                    self.0
+                }
             }
 
             #[allow(dead_code, clippy::too_many_arguments, clippy::should_implement_trait, clippy::wrong_self_convention)]

@@ -210,10 +210,6 @@ impl Calls<'_> {
             impl #krate::lookup::Keeper for #lookup {
                 type Stub = #client;
 
-                fn into_client(__stub: #client) -> #krate::client::Client {
-                    __stub.0
-                }
-
                 fn keep(__item: <#item as #private::Structure>::View<'_>) -> #krate::lookup::Keep {
                     #keep(&__item)
                 }

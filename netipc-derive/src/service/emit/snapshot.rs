@@ -62,10 +62,6 @@ impl Calls<'_> {
                 type Key = #key;
                 const METHOD: &'static #krate::service::MethodInfo = &#constant;
 
-                fn into_client(__stub: #client) -> #krate::client::Client {
-                    __stub.0
-                }
-
                 fn request(
                     __writer: &mut #krate::buf::Writer<'_>,
                 ) -> ::core::result::Result<(), #krate::EncodeError> {

@@ -13,13 +13,17 @@ const NEVER: Deadline = Deadline::NEVER;
 const TWICE: Method = Method::new(1);
 const SERVICE: Service = Service::new("twice", &[MethodInfo::new("twice", 1)]);
 
-struct Nobody;
+struct Nobody(Client);
 
 impl Stub for Nobody {
     const SERVICE: &'static Service = &SERVICE;
 
-    fn over(_: Client) -> Self {
-        Self
+    fn over(client: Client) -> Self {
+        Self(client)
+    }
+
+    fn into_client(self) -> Client {
+        self.0
     }
 }
 

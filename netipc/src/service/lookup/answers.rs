@@ -7,16 +7,17 @@
 use core::fmt;
 
 use super::{HandlerResult, Mark};
-use crate::buf::{Mark as Stand, Reach, Writer, align_up};
+use crate::buf::{Checkpoint, Reach, Writer, align_up};
 use crate::codec::private::Structure;
 use crate::codec::{EncodeError, attempt};
 
-/// Bytes of an answer before its directory: `version u16`, `flags u16`, `count u32`, `generation u64`.
-pub(super) const FIXED: usize = 16;
+/// Bytes of a request or an answer before its directory, which begin with `version u16`, `flags u16` and `count u32`; in an
+/// answer `generation u64` follows.
+pub(crate) const FIXED: usize = 16;
 /// Bytes of an entry of the directory: `{offset u32, length u32}`.
-pub(super) const ENTRY: usize = 8;
-/// Items begin at multiples of this, counted from the first of them.
-const ALIGN: usize = 8;
+pub(crate) const ENTRY: usize = 8;
+/// Keys and items begin at multiples of this, counted from the first of them.
+pub(crate) const ALIGN: usize = 8;
 
 /// The bytes of an item that `write` fills, wherever it may stand.
 pub(crate) fn counted<M: Structure>(write: impl FnOnce(&mut M::Builder<'_>)) -> usize {
@@ -236,7 +237,7 @@ impl<'w, M: Structure> Answers<'w, M> {
             self.mark(index, Mark::Exceeded);
             return self;
         }
-        let before = self.writer.mark();
+        let before = self.writer.checkpoint();
         let (at, written) = self.write(index, |item| {
             fill(item);
         });
@@ -249,20 +250,23 @@ impl<'w, M: Structure> Answers<'w, M> {
             Err(EncodeError::Overflow { needed }) if needed > self.writer.capacity().saturating_mul(ASIDE) => {
                 self.take_back(index, before, (at, needed));
             }
-            Err(EncodeError::Overflow { needed }) if fits && self.aside.is_some() => {
-                self.writer.rewind(before);
-                self.write_aside(index, needed, |item| {
-                    fill(item);
-                });
-            }
-            Err(EncodeError::Overflow { .. }) => self.take_back(index, before, (at, len)),
+            Err(EncodeError::Overflow { needed }) => match if fits { self.aside.take() } else { None } {
+                Some(memory) => {
+                    self.writer.rewind(before);
+                    memory.resize(needed, 0);
+                    self.write_aside(index, memory, |item| {
+                        fill(item);
+                    });
+                }
+                None => self.take_back(index, before, (at, len)),
+            },
             Err(error) => *self.outcome = Err(Fault::Unwritten(error)),
         }
         self
     }
 
     /// Goes back to before an item that began at a byte and has a length, and says of it why it is not there.
-    fn take_back(&mut self, index: usize, before: Stand, (at, len): (usize, usize)) {
+    fn take_back(&mut self, index: usize, before: Checkpoint, (at, len): (usize, usize)) {
         self.writer.rewind(before);
         let alone = (FIXED + ENTRY).saturating_add(len);
         if alone <= self.writer.capacity() {
@@ -275,12 +279,9 @@ impl<'w, M: Structure> Answers<'w, M> {
         }
     }
 
-    /// Writes an item that fits in the end where there is room for the `needed` bytes that it takes in between, and copies it from
-    /// there.
+    /// Writes an item that fits in the end into memory with room for what it takes in between, and copies it from there.
     #[cold]
-    fn write_aside(&mut self, index: usize, needed: usize, fill: impl FnOnce(&mut M::Builder<'w>)) {
-        let Some(memory) = self.aside.take() else { return };
-        memory.resize(needed, 0);
+    fn write_aside(&mut self, index: usize, memory: &'w mut [u8], fill: impl FnOnce(&mut M::Builder<'w>)) {
         let mut aside = Writer::new(memory);
         let asked = self.asked;
         *self.outcome = Err(Fault::Interrupted);
