@@ -139,7 +139,7 @@ impl Host for Proc {
 /// Serves until standard input ends.
 fn serve(run_dir: &Path) -> Result<(), Box<dyn Error>> {
     let server = HostServer::new(Proc).profiles(Profiles::BASELINE | Profiles::SHM_HYBRID);
-    let server = server.on_report(|report| eprintln!("{report:?}")).bind(run_dir)?.spawn()?;
+    let server = server.on_report(|report| eprintln!("{report}")).bind(run_dir)?.spawn()?;
     println!("serving {}", server.endpoint().socket_path().display());
     io::stdout().flush()?;
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -19,7 +19,7 @@ mod serve;
 pub use cgroups::{HostCgroups, hash_of};
 pub use processes::{HostProcesses, NAMELESS};
 pub use program::{GREETING, serve_until_input_ends};
-pub use serve::{INTERVAL, Serving, TIMEOUT, serve};
+pub use serve::{INTERVAL, Serving, TIMEOUT, serve, serve_with};
 
 /// What generations count from: the time, so that a service that starts counts more than the one before it did, and its
 /// clients keep nothing of that one which might hold no longer.

@@ -31,18 +31,26 @@ pub struct Serving(Vec<Running>);
 /// # Errors
 /// Why one of them can't be served there. Then none of them is.
 pub fn serve(run_dir: &Path) -> Result<Serving, ServeError> {
+    serve_with(run_dir, |server| server)
+}
+
+/// As [`serve`], where `set_up` has had a hand in each server: a token, say.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with(run_dir: &Path, set_up: impl Fn(Server) -> Server) -> Result<Serving, ServeError> {
     let cgroups = HostCgroups::new(Cgroups::default(), INTERVAL);
     let servers = [
         CgroupsSnapshotServer::new(cgroups.clone()).erased(),
         CgroupsLookupServer::new(cgroups.clone()).erased(),
         AppsLookupServer::new(HostProcesses::new(cgroups)).erased(),
     ];
-    servers.into_iter().map(|server| start(server, run_dir)).collect::<Result<_, _>>().map(Serving)
+    servers.into_iter().map(|server| start(set_up(server), run_dir)).collect::<Result<_, _>>().map(Serving)
 }
 
 fn start(server: Server, run_dir: &Path) -> Result<Running, ServeError> {
     let server = server.profiles(Profiles::BASELINE | Profiles::SHM_HYBRID).response_ceiling(CEILING);
-    server.on_report(|report| eprintln!("{report:?}")).bind(run_dir)?.spawn()
+    server.on_report(|report| eprintln!("{report}")).bind(run_dir)?.spawn()
 }
 
 impl Serving {
