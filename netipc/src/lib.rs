@@ -163,3 +163,7 @@ pub struct Readme;
 #[cfg(all(doctest, target_os = "linux"))]
 #[doc = include_str!("../../docs/guide.md")]
 pub struct Guide;
+
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../../docs/migration.md")]
+pub struct Migration;
