@@ -68,7 +68,6 @@ pub fn expected(count: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use netipc::WireMessage;
     use netipc_examples::{CgroupStatus, Orchestrator};
 
     use super::*;

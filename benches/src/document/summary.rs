@@ -114,7 +114,7 @@ impl Summary {
             let times: [&str; 4] = times.try_into().ok()?;
             let times = times.map(|cell| (!cell.is_empty()).then(|| cell.trim_matches('*').parse().ok()));
             // A cell that is no number is no cell.
-            if times.iter().any(|cell| *cell == Some(None)) {
+            if times.contains(&Some(None)) {
                 return None;
             }
             Some(Row {

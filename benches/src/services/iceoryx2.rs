@@ -172,13 +172,13 @@ impl Contender for Iceoryx2 {
                 let service = builder(&node)?.request_response::<u64, [Cgroup]>().response_user_header::<Head>();
                 let service = service.open().map_err(failed)?;
                 let port = service.client_builder().create().map_err(failed)?;
-                let (expected, shelf) = (expected(), Shelf::new());
+                let (expected, shelf) = (expected(), Shelf::default());
                 alone(
                     &mut OneByOne(|| {
                         let pending = port.send_copy(0).map_err(failed)?;
                         let answer = side.answer(|| pending.receive())?;
                         if method == Method::Refresh {
-                            return shelf.put(table(answer.payload().iter().map(Cgroup::to_owned)));
+                            return shelf.put(table(answer.payload().iter().map(Cgroup::as_owned)));
                         }
                         let (head, digests) = (answer.user_header(), answer.payload().iter().map(Cgroup::digest));
                         same("snapshot", checksum(head.systemd_enabled, head.generation, digests), expected)
@@ -231,7 +231,7 @@ fn failed(error: impl Display) -> io::Error {
 #[derive(Debug)]
 enum Side {
     Looking,
-    Events { listener: Listener<ipc::Service>, notifier: Notifier<ipc::Service> },
+    Events(Box<(Listener<ipc::Service>, Notifier<ipc::Service>)>),
 }
 
 impl Side {
@@ -244,14 +244,15 @@ impl Side {
             service.open_or_create().map_err(failed)
         };
         let listener = event(hears)?.listener_builder().create().map_err(failed)?;
-        Ok(Self::Events { listener, notifier: event(tells)?.notifier_builder().create().map_err(failed)? })
+        let notifier = event(tells)?.notifier_builder().create().map_err(failed)?;
+        Ok(Self::Events(Box::new((listener, notifier))))
     }
 
     /// Tells the other side to look.
     fn tell(&self) -> io::Result<()> {
         match self {
             Self::Looking => Ok(()),
-            Self::Events { notifier, .. } => notifier.notify().map(drop).map_err(failed),
+            Self::Events(ports) => ports.1.notify().map(drop).map_err(failed),
         }
     }
 
@@ -267,7 +268,7 @@ impl Side {
                     looks += 1;
                     if looks % LOOKS == 0 { thread::yield_now() } else { spin_loop() }
                 }
-                Self::Events { listener, .. } => drop(listener.blocking_wait(|_| {}).map_err(failed)?),
+                Self::Events(ports) => drop(ports.0.blocking_wait(|_| {}).map_err(failed)?),
             }
         }
     }
@@ -312,8 +313,8 @@ impl Done {
             ended?;
             // Ports are a thread's own: this one has a node and a notifier for this alone.
             let node = node(&run_dir)?;
-            if let Side::Events { notifier, .. } = Side::new(&node, waiting, ANSWERS, REQUESTS)? {
-                notifier.notify().map_err(failed)?;
+            if let Side::Events(ports) = Side::new(&node, waiting, ANSWERS, REQUESTS)? {
+                ports.1.notify().map_err(failed)?;
             }
             Ok::<_, io::Error>(())
         });

@@ -20,12 +20,13 @@ pub struct Shelf {
     sample: Snapshot,
 }
 
-impl Shelf {
-    /// An empty one.
-    pub fn new() -> Self {
+impl Default for Shelf {
+    fn default() -> Self {
         Self { map: RwLock::default(), sample: Snapshot::sample(CGROUPS) }
     }
+}
 
+impl Shelf {
     /// Puts `table` there instead of the one before.
     ///
     /// # Errors
@@ -51,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_table_that_is_not_the_snapshot_is_refused() {
-        let (shelf, sample) = (Shelf::new(), Snapshot::sample(CGROUPS).items);
+        let (shelf, sample) = (Shelf::default(), Snapshot::sample(CGROUPS).items);
         shelf.put(table(sample.clone())).unwrap();
         assert!(shelf.put(table(sample[1..].to_vec())).is_err());
         let mut other = sample;

@@ -71,7 +71,7 @@ pub async fn drive<C: Calls>(connections: Vec<C>, load: &Load, watch: &Watch) ->
         method: load.method,
         items: load.items.into(),
         snapshot: expected(),
-        shelf: Shelf::new(),
+        shelf: Shelf::default(),
         paths: Arc::new(paths::paths(KEYS)),
         looked_up: paths::expected(KEYS),
     });

@@ -78,7 +78,7 @@ impl Cgroup {
         data::digest(self.hash, self.options, self.enabled, self.name.as_bytes(), self.path.as_bytes())
     }
 
-    pub(super) fn to_owned(&self) -> data::Cgroup {
+    pub(super) fn as_owned(&self) -> data::Cgroup {
         let (name, path) = (self.name.to_owned(), self.path.to_owned());
         data::Cgroup { hash: self.hash, options: self.options, enabled: self.enabled, name, path }
     }
@@ -112,7 +112,7 @@ mod tests {
         let snapshot = data::Snapshot::sample(1_000);
         for item in &snapshot.items {
             let message = Cgroup::of(item);
-            assert_eq!((message.to_owned(), message.digest()), (item.clone(), item.digest()));
+            assert_eq!((message.as_owned(), message.digest()), (item.clone(), item.digest()));
         }
         for (path, name) in crate::paths::names(1_000) {
             assert_eq!(Text::<64>::of(&path).as_str(), Some(&*path));
