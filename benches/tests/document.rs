@@ -58,8 +58,11 @@ fn what_is_lost_there_has_a_reason_and_stands_there_with_it() {
 fn no_reason_stands_in_the_template_with_a_figure_of_some_run() {
     let sources = Sources::read().unwrap();
     for line in sources.losses.lines().filter(|line| !line.starts_with('[')) {
-        let is_figure = |word: &str| word.contains('.') && word.trim_end_matches(['.', ',', ';', ')']).parse::<f64>().is_ok();
-        let figure = line.split_whitespace().find(|word| is_figure(word.trim_start_matches('(')) && word.trim_end_matches('.').contains('.'));
+        let is_figure =
+            |word: &str| word.contains('.') && word.trim_end_matches(['.', ',', ';', ')']).parse::<f64>().is_ok();
+        let figure = line
+            .split_whitespace()
+            .find(|word| is_figure(word.trim_start_matches('(')) && word.trim_end_matches('.').contains('.'));
         assert_eq!(figure, None, "{line}");
     }
 }

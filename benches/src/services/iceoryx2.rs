@@ -2,7 +2,8 @@
 //!
 //! It has no way to wait for a message of this kind but to look again; users who would rather sleep have an event service
 //! beside it, whose notifications travel through sockets. Both are here. All that it makes lies in the run directory, but
-//! for shared memory, which is named after that and removed along with it.
+//! for shared memory, which is named after that and removed along with it. The names of its sockets are long, so a run
+//! directory far below the root, which `TMPDIR` could ask for, leaves no room for them, and the run fails.
 //!
 //! Nothing but rustc is needed to build it on Linux: bindgen is among what its build scripts are made of, but runs for QNX alone.
 
