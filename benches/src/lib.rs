@@ -2,11 +2,18 @@
 //! the others; every way to carry calls between two processes ([`driver`]) carries the same ones, in turn with the others;
 //! every way to make services of that ([`services`]) answers the same calls.
 
+pub mod caches;
+pub mod codecs;
 pub mod contender;
 pub mod contenders;
+pub mod counting;
 pub mod data;
+pub mod document;
 pub mod driver;
+pub mod lookups;
 pub mod measure;
 pub mod netdata;
+pub mod paths;
+pub mod round_trips;
 pub mod rounds;
 pub mod services;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use netipc_benches::driver::Meeting;
@@ -61,7 +61,7 @@ fn a_load_that_nobody_knows_is_not_served() {
 
 #[test]
 fn a_row_and_what_is_below_it_are_printed_and_nothing_is_left_of_the_run() {
-    let directory = Directory::new();
+    let directory = Directory::new("row");
     let chosen = ["--only", "service, block", "--only", "1 client", "--only", "one CPU"];
     let program =
         Command::new(PROGRAM).args(["--rounds", "1"]).args(chosen).env("TMPDIR", &directory.0).output().unwrap();
@@ -76,6 +76,51 @@ fn a_row_and_what_is_below_it_are_printed_and_nothing_is_left_of_the_run() {
 }
 
 #[test]
+fn shared_memory_that_has_a_name_goes_with_its_run() {
+    // Where run directories are unless something is said: a longer path has no room for the names of its sockets.
+    let program = Command::new(PROGRAM)
+        .args(["--rounds", "1", "--only", "iceoryx2", "--only", "1 client", "--only", "one CPU"])
+        .env_remove("TMPDIR")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let client = program.id();
+    let program = program.wait_with_output().unwrap();
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stdout));
+    assert_eq!(named_after(client), [""; 0]);
+}
+
+#[test]
+fn what_a_killed_client_has_left_in_shared_memory_goes_with_the_next_run() {
+    let directory = Directory::new("killed");
+    let mut client = Command::new(PROGRAM)
+        .args(["--only", "iceoryx2, looking", "--only", "1 client", "--only", "unpinned"])
+        .env("TMPDIR", &directory.0)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while named_after(client.id()).is_empty() {
+        assert!(client.try_wait().unwrap().is_none(), "the client ended before it was killed");
+        std::thread::yield_now();
+    }
+    client.kill().unwrap();
+    client.wait().unwrap();
+    // The server is killed along with it, and both leave what they have made.
+    let (server, _) =
+        Server::start_as(Path::new(PROGRAM), CONTENDERS[0].name(), LOADS[0].name, Meeting::RunDir, None).unwrap();
+    drop(server);
+    assert_eq!(named_after(client.id()), [""; 0]);
+}
+
+/// What shared memory has names of the run directories of this process.
+fn named_after(client: u32) -> Vec<String> {
+    let prefix = format!("netipc-sessions-{client}-");
+    let names = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(&prefix)).collect()
+}
+
+#[test]
 fn what_is_no_option_is_refused() {
     for args in [&["--fast"][..], &["--rounds"], &["--rounds", "0"], &["--only"]] {
         let program = Command::new(PROGRAM).args(args).output().unwrap();
@@ -87,8 +132,8 @@ fn what_is_no_option_is_refused() {
 struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("services-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("services-{}-{name}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 /// What to run; how long to be idle instead, if so asked.
 fn parse(args: Vec<String>) -> Option<(Choice, Option<Duration>)> {
-    let mut choice = Choice { rounds: 7, only: Vec::new(), versus: Vec::new() };
+    let mut choice = Choice { rounds: 7, only: Vec::new(), versus: Vec::new(), slice: None };
     let mut idle = None;
     let mut args = args.into_iter().peekable();
     while let Some(arg) = args.next() {

@@ -46,6 +46,16 @@ pub struct Reading {
     valid: bool,
 }
 
+impl Snapshot {
+    /// Its items, with the same strings.
+    pub fn into_cgroups(self) -> impl Iterator<Item = data::Cgroup> {
+        self.items.into_iter().map(|item| {
+            let Cgroup { hash, options, enabled, name, path } = item;
+            data::Cgroup { hash, options, enabled, name, path }
+        })
+    }
+}
+
 /// See the module.
 pub struct SnapshotCodec {
     value: Snapshot,

@@ -23,8 +23,10 @@ use rustix::time::Timespec;
 use super::workload::{WORKLOADS, Workload};
 use super::{CONTENDERS, Caller, Contender, End, Meeting, placement};
 
-/// The first argument of a server.
+/// The first argument of a server of the driver's own contenders.
 pub const SERVE: &str = "--serve";
+/// The first argument of a server of others: one program may have both.
+pub const SERVE_AS: &str = "--serve-as";
 
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const NONE: &str = "-";
@@ -52,7 +54,8 @@ impl Server {
         workload: &Workload,
         cpu: Option<usize>,
     ) -> io::Result<(Self, End)> {
-        Self::start_as(program, contender.name(), workload.name, contender.meeting(), cpu)
+        let names = [SERVE, contender.name(), workload.name];
+        Self::start_with(program, names, contender.meeting(), cpu)
     }
 
     /// The same for a contender and a load that `program` knows by these names.
@@ -66,6 +69,10 @@ impl Server {
         meeting: Meeting,
         cpu: Option<usize>,
     ) -> io::Result<(Self, End)> {
+        Self::start_with(program, [SERVE_AS, contender, load], meeting, cpu)
+    }
+
+    fn start_with(program: &Path, names: [&str; 3], meeting: Meeting, cpu: Option<usize>) -> io::Result<(Self, End)> {
         let (stdin, run_dir, end) = match meeting {
             Meeting::Pair => {
                 let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -78,7 +85,7 @@ impl Server {
             }
         };
         let mut command = Command::new(program);
-        command.args([SERVE, contender, load]);
+        command.args(names);
         command.arg(std::process::id().to_string());
         command.arg(cpu.map_or(NONE.to_owned(), |cpu| cpu.to_string()));
         command.arg(run_dir.as_ref().map_or(Path::new(NONE), RunDir::path));
@@ -89,7 +96,7 @@ impl Server {
         let mut server = Self { child, stdout, run_dir };
         match server.next_byte()? {
             Some(READY) => Ok((server, end)),
-            other => Err(io::Error::other(format!("{contender}: the server said {other:?} instead of ready"))),
+            other => Err(io::Error::other(format!("{}: the server said {other:?} instead of ready", names[1]))),
         }
     }
 
@@ -184,7 +191,7 @@ pub struct Role<'a> {
     pub ready: Ready,
 }
 
-/// Reads the arguments behind [`SERVE`], and places this process; `None` where its client is gone already.
+/// Reads the arguments behind [`SERVE`] or [`SERVE_AS`], and places this process; `None` where its client is gone already.
 ///
 /// # Errors
 /// The arguments are not those of [`Server::start_as`], or the kernel refuses.
@@ -244,6 +251,11 @@ impl RunDir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let all = ground();
         remove_abandoned(&all)?;
+        // Shared memory by name has no other place.
+        remove_abandoned(Path::new(SHARED_MEMORY)).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
         // Relaxed: a number that nobody else gets is all that is asked.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = all.join(format!("{RUN_DIR}{}-{number}", std::process::id()));
@@ -260,10 +272,25 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         // What can't be removed is left to the next run.
         let _ = fs::remove_dir_all(&self.0);
+        let (Ok(shared), Some(prefix)) = (fs::read_dir(SHARED_MEMORY), shared_memory_prefix(&self.0)) else { return };
+        for entry in shared.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
-/// Removes the run directories of processes that were killed.
+/// Where Linux keeps shared memory that has a name.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// What all names of shared memory begin with that a server or client makes who meet in this run directory: they are
+/// removed along with it.
+pub fn shared_memory_prefix(run_dir: &Path) -> Option<String> {
+    Some(format!("{}_", run_dir.file_name()?.to_str()?))
+}
+
+/// Removes the run directories of processes that were killed, and their shared memory.
 fn remove_abandoned(all: &Path) -> io::Result<()> {
     for entry in fs::read_dir(all)? {
         let entry = entry?;
@@ -271,7 +298,11 @@ fn remove_abandoned(all: &Path) -> io::Result<()> {
         let owner = name.to_str().and_then(|name| name.strip_prefix(RUN_DIR)?.split_once('-')?.0.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
             // Another run may be at the same work, and other users' directories are theirs.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())
+            } else {
+                fs::remove_file(entry.path())
+            };
         }
     }
     Ok(())
@@ -295,11 +326,28 @@ mod tests {
             fs::create_dir(path).unwrap();
             fs::write(path.join("bare.sock"), []).unwrap();
         }
+        let shared = all.0.join(format!("{RUN_DIR}{}-0_memory", u32::MAX));
+        fs::write(&shared, []).unwrap();
         remove_abandoned(&all.0).unwrap();
-        assert_eq!([dead, alive, foreign].map(|path| path.exists()), [false, true, true]);
+        assert_eq!([dead, alive, foreign, shared].map(|path| path.exists()), [false, true, true, false]);
         let path = all.0.clone();
         drop(all);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn shared_memory_goes_with_the_run_directory_that_it_is_named_after() {
+        let [one, other] = [(); 2].map(|()| RunDir::new().unwrap());
+        let memory = |run_dir: &RunDir| {
+            let path = Path::new(SHARED_MEMORY).join(shared_memory_prefix(run_dir.path()).unwrap() + "memory");
+            fs::write(&path, []).unwrap();
+            path
+        };
+        let [ours, theirs] = [&one, &other].map(memory);
+        drop(one);
+        assert_eq!([&ours, &theirs].map(|path| path.exists()), [false, true]);
+        drop(other);
+        assert!(!theirs.exists());
     }
 
     #[test]

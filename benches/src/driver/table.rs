@@ -30,6 +30,8 @@ pub struct Choice {
     pub only: Vec<String>,
     /// Ratios refer to the contenders in whose names one of these is found; to [`REFERENCES`] when there is none.
     pub versus: Vec<String>,
+    /// How long a slice takes, if not as long as the workload says.
+    pub slice: Option<Duration>,
 }
 
 impl Choice {
@@ -71,6 +73,7 @@ pub fn table(course: &mut Course, workload: &Workload, choice: &Choice) -> io::R
         .filter(|contender| choice.refers_to(**contender) && contender.runs(workload))
         .map(|contender| contender.name())
         .collect();
+    let slice = choice.slice.unwrap_or(workload.slice);
     let mut rows = String::new();
     for placement in Placement::ALL {
         let contenders = choice.contenders(workload, placement);
@@ -80,7 +83,7 @@ pub fn table(course: &mut Course, workload: &Workload, choice: &Choice) -> io::R
         let mut rounds = vec![Vec::with_capacity(choice.rounds); contenders.len()];
         for _ in 0..choice.rounds {
             for (&contender, rounds) in contenders.iter().zip(&mut rounds) {
-                rounds.push(course.run(contender, workload, placement, workload.slice)?);
+                rounds.push(course.run(contender, workload, placement, slice)?);
             }
         }
         let those: Vec<&[Figures]> = contenders
@@ -96,7 +99,7 @@ pub fn table(course: &mut Course, workload: &Workload, choice: &Choice) -> io::R
     if rows.is_empty() {
         return Ok(rows);
     }
-    let (rounds, slice) = (choice.rounds, workload.slice.as_secs_f64());
+    let (rounds, slice) = (choice.rounds, slice.as_secs_f64());
     let titles: String = references.iter().map(|name| format!(" times {name}: mean, p50, CPU |")).collect();
     let lines = "---|".repeat(references.len() + 6);
     Ok(format!(
@@ -186,7 +189,7 @@ mod tests {
     }
 
     fn chosen(only: &[&str], versus: &[&str], workload: &Workload) -> Vec<&'static str> {
-        let choice = Choice { rounds: 1, only: words(only), versus: words(versus) };
+        let choice = Choice { rounds: 1, only: words(only), versus: words(versus), slice: None };
         choice.contenders(workload, Placement::OneCpu).iter().map(|contender| contender.name()).collect()
     }
 

@@ -76,17 +76,26 @@ impl Contender for Level1 {
     }
 
     fn runs(&self, load: &Load) -> bool {
-        load.clients == 1 && load.items == 1 && (self.is_deep || self.below.runs(&load.in_bytes()))
+        // A session's batches are echoed by `Batches`; a bare loop does not know what its bytes are.
+        load.clients == 1 && (load.items == 1 || !self.is_deep)
     }
 
     fn serve(&self, run_dir: &Path, load: &Load, ready: Ready) -> io::Result<()> {
-        self.below.serve(End::RunDir(run_dir.to_owned()), &load.in_bytes(), ready)
+        self.below.serve(End::RunDir(run_dir.to_owned()), &self.workload(load), ready)
     }
 
     fn drive(&self, run_dir: &Path, load: &Load, watch: &Watch) -> io::Result<Figures> {
-        let workload = load.in_bytes();
+        let workload = self.workload(load);
         let caller = self.below.connect(End::RunDir(run_dir.to_owned()), &workload)?;
         alone(&mut Bytes { caller, requests: Requests::new(&workload), workload }, watch)
+    }
+}
+
+impl Level1 {
+    /// What it carries of a load: where there is room for one message alone, one call after the other.
+    fn workload(&self, load: &Load) -> Workload {
+        let workload = load.in_bytes();
+        if self.is_deep || self.below.runs(&workload) { workload } else { Workload { in_flight: 1, ..workload } }
     }
 }
 
@@ -126,7 +135,7 @@ impl Contender for Batches {
 
     fn serve(&self, run_dir: &Path, load: &Load, ready: Ready) -> io::Result<()> {
         let abort = Abort::new();
-        let mut listener = self.session.listen(End::RunDir(run_dir.to_owned()), &of_batches(load), &abort)?;
+        let mut listener = self.session.listen(End::RunDir(run_dir.to_owned()), &load.in_bytes(), &abort)?;
         ready.say()?;
         let mut session = listener.accept(Deadline::after(TIMEOUT)).map_err(io::Error::other)?;
         let (requests, responses) = session.halves();
@@ -152,16 +161,9 @@ impl Contender for Batches {
 
     fn drive(&self, run_dir: &Path, load: &Load, watch: &Watch) -> io::Result<Figures> {
         let abort = Abort::new();
-        let session = self.session.open(End::RunDir(run_dir.to_owned()), &of_batches(load), &abort)?;
+        let session = self.session.open(End::RunDir(run_dir.to_owned()), &load.in_bytes(), &abort)?;
         alone(&mut BatchCaller { session, items: load.items, next: 0, _abort: abort }, watch)
     }
-}
-
-/// Sixteen bytes an item: eight of directory, and eight of number.
-fn of_batches(load: &Load) -> Workload {
-    let workload = load.in_bytes();
-    let len = load.items as usize * 2 * workload.request_len;
-    Workload { request_len: len, response_len: len, ..workload }
 }
 
 fn unsent(error: BuildError<Infallible>) -> io::Error {

@@ -8,8 +8,11 @@
 //! Owns: what a contender must be able to do, and the list of them.
 
 pub mod generated;
+pub mod iceoryx2;
+pub mod keyed;
 pub mod level1;
 pub mod load;
+pub mod shelf;
 pub mod table;
 pub mod tarpc;
 pub mod tasks;
@@ -38,6 +41,11 @@ pub trait Contender: Sync {
     fn level1(&self, load: &Load) -> Option<&'static str> {
         let _ = load;
         None
+    }
+
+    /// Whether a server that nobody calls goes to sleep.
+    fn rests(&self) -> bool {
+        true
     }
 
     /// Whether it can carry this load at all.
@@ -71,6 +79,8 @@ pub enum Group {
     Tarpc,
     /// tonic's.
     Tonic,
+    /// iceoryx2's.
+    Iceoryx2,
 }
 
 impl Group {
@@ -79,7 +89,7 @@ impl Group {
         match self {
             Self::Socket => Some(Self::BareSocket),
             Self::Shm => Some(Self::BareShm),
-            Self::BareSocket | Self::BareShm | Self::Tarpc | Self::Tonic => None,
+            Self::BareSocket | Self::BareShm | Self::Tarpc | Self::Tonic | Self::Iceoryx2 => None,
         }
     }
 }
@@ -104,9 +114,11 @@ pub const CONTENDERS: &[&dyn Contender] = &[
     &tarpc::ALL_THREADS,
     &tonic::ONE_THREAD,
     &tonic::ALL_THREADS,
+    &iceoryx2::LOOKING,
+    &iceoryx2::EVENTS,
 ];
 
-/// The server's `main`; `args` are those behind [`SERVE`](crate::driver::process::SERVE).
+/// The server's `main`; `args` are those behind [`SERVE_AS`](crate::driver::process::SERVE_AS).
 ///
 /// # Errors
 /// The arguments are not those of a client of ours, or the contender fails.

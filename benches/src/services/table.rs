@@ -3,8 +3,9 @@
 //! Owns: which turns follow each other (the contenders in turn, round by round, one placement after the other), what each
 //! is compared with, and what is printed: ratios first, each the median over the rounds of ratios within a round.
 
-use std::fmt::Write;
+use std::fmt::{self, Debug, Formatter, Write};
 use std::io;
+use std::time::Duration;
 
 use super::load::Load;
 use super::turn::Course;
@@ -20,6 +21,8 @@ pub struct Choice {
     pub rounds: usize,
     /// All of these must be found in a row's load, placement or contender.
     pub only: Vec<String>,
+    /// How long a turn takes, if not as long as the load says.
+    pub slice: Option<Duration>,
 }
 
 impl Choice {
@@ -52,17 +55,24 @@ enum Reference {
     Group(Group),
 }
 
-const REFERENCES: [(Reference, &str); 4] = [
+const REFERENCES: [(Reference, &str); 5] = [
     (Reference::Level1, "Level 1"),
     (Reference::Limit, "bare"),
     (Reference::Group(Group::Tarpc), "tarpc"),
     (Reference::Group(Group::Tonic), "tonic"),
+    (Reference::Group(Group::Iceoryx2), "iceoryx2"),
 ];
 
 /// One contender's turns.
-struct Row {
+pub struct Row {
     contender: &'static dyn Contender,
     rounds: Vec<Figures>,
+}
+
+impl Debug for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("contender", &self.contender.name()).field("rounds", &self.rounds).finish()
+    }
 }
 
 impl Reference {
@@ -90,40 +100,77 @@ fn fastest(group: Group, rows: &[Row]) -> Option<Vec<Figures>> {
     (0..all.first()?.rounds.len()).map(best).collect()
 }
 
-/// Runs one load; the table, or nothing when nothing of it was chosen.
+/// A load, measured.
+#[derive(Debug)]
+pub struct Measured {
+    load: &'static Load,
+    rounds: usize,
+    slice: Duration,
+    placements: Vec<(Placement, Vec<Row>)>,
+}
+
+/// Runs one load, calling `progress` with what is run next.
 ///
 /// # Errors
 /// A turn fails; which is said.
-pub fn table(course: &Course, load: &Load, choice: &Choice) -> io::Result<String> {
-    let mut lines = String::new();
+pub fn measure(
+    course: &Course,
+    load: &'static Load,
+    choice: &Choice,
+    mut progress: impl FnMut(&str),
+) -> io::Result<Measured> {
+    let slice = choice.slice.unwrap_or(load.slice);
+    let mut placements = Vec::new();
     for placement in Placement::ALL {
         if !course.cpus().allow(placement) {
             continue;
         }
         let row = |contender| Row { contender, rounds: Vec::with_capacity(choice.rounds) };
         let mut rows: Vec<_> = choice.contenders(load, placement).into_iter().map(row).collect();
+        progress(&format!("{}, {}: {} contenders", load.name, placement.title(), rows.len()));
         for _ in 0..choice.rounds {
             for Row { contender, rounds } in &mut rows {
-                let run = course.run(*contender, load, placement, load.slice);
+                let run = course.run(*contender, load, placement, slice);
                 let place = format!("{}, {}, {}", load.name, contender.name(), placement.title());
                 rounds.push(run.map_err(|error| io::Error::other(format!("{place}: {error}")))?);
             }
         }
-        for row in &rows {
-            line(&mut lines, placement, row, &rows, load);
+        placements.push((placement, rows));
+    }
+    Ok(Measured { load, rounds: choice.rounds, slice, placements })
+}
+
+impl Measured {
+    /// The table, or nothing when nothing was chosen.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut lines = String::new();
+        for (placement, rows) in &self.placements {
+            for row in rows {
+                line(&mut lines, *placement, row, rows, self.load);
+            }
         }
+        if lines.is_empty() {
+            return lines;
+        }
+        let (rounds, slice, name) = (self.rounds, self.slice.as_secs_f64(), self.load.name);
+        let titles: String =
+            REFERENCES.iter().map(|(_, name)| format!(" times {name}: rate, p50, p99, CPU |")).collect();
+        let rule = "---|".repeat(REFERENCES.len() + 5);
+        format!(
+            "**{name}**, {rounds} rounds of {slice} s\n\n\
+             | placement | contender |{titles} calls per second | p50, p99, p99.9 in us | CPU per call in us, client + server |\n\
+             |{rule}\n{lines}",
+        )
     }
-    if lines.is_empty() {
-        return Ok(lines);
+
+    /// The rate of the fastest row of a group in each round, placement by placement; of none, where nothing of it ran.
+    pub fn rates(&self, group: Group) -> impl Iterator<Item = (Placement, Vec<f64>)> {
+        self.placements.iter().map(move |(placement, rows)| {
+            let fastest = fastest(group, rows).unwrap_or_default();
+            (*placement, fastest.iter().map(|figures| figures.calls_per_second).collect())
+        })
     }
-    let (rounds, slice, name) = (choice.rounds, load.slice.as_secs_f64(), load.name);
-    let titles: String = REFERENCES.iter().map(|(_, name)| format!(" times {name}: rate, p50, p99, CPU |")).collect();
-    let rule = "---|".repeat(REFERENCES.len() + 5);
-    Ok(format!(
-        "**{name}**, {rounds} rounds of {slice} s\n\n\
-         | placement | contender |{titles} calls per second | p50, p99, p99.9 in us | CPU per call in us, client + server |\n\
-         |{rule}\n{lines}",
-    ))
 }
 
 type Figure = fn(&Figures) -> f64;
@@ -158,14 +205,12 @@ fn line(lines: &mut String, placement: Placement, row: &Row, rows: &[Row], load:
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::driver::usage::Usage;
     use crate::services::load::LOADS;
 
     fn chosen(only: &[&str], load: &Load) -> Vec<&'static str> {
-        let choice = Choice { rounds: 1, only: only.iter().map(|&word| word.to_owned()).collect() };
+        let choice = Choice { rounds: 1, only: only.iter().map(|&word| word.to_owned()).collect(), slice: None };
         choice.contenders(load, Placement::OneCpu).iter().map(|contender| contender.name()).collect()
     }
 
@@ -241,7 +286,7 @@ mod tests {
         line(&mut lines, Placement::OneCpu, &rows[1], &rows, &LOADS[0]);
         assert_eq!(
             lines,
-            "| one CPU | service, block | | 0.500, 2.00, 2.00, 1.00 | | | 250000 | 4.00, 4.00, 4.00 | 1.00 + 1.00 |\n"
+            "| one CPU | service, block | | 0.500, 2.00, 2.00, 1.00 | | | | 250000 | 4.00, 4.00, 4.00 | 1.00 + 1.00 |\n"
         );
     }
 }

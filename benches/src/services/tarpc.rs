@@ -2,22 +2,26 @@
 //!
 //! A snapshot travels as an `Arc`, so that the server copies none of it before it is encoded.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use tarpc::server::{BaseChannel, Channel};
 use tarpc::tokio_serde::formats::Bincode;
 use tarpc::{client, context, serde_transport::unix};
 
-use super::load::{CGROUPS, Load};
+use super::load::{CGROUPS, KEYS, Load};
+use super::shelf::{Table, table};
 use super::tasks::{Calls, Threads, done, drive};
 use super::turn::Watch;
 use super::{Contender, Group};
 use crate::data::Snapshot;
 use crate::driver::process::Ready;
 use crate::driver::stats::Figures;
+use crate::paths::{DOCKER, KNOWN, UNKNOWN, digest, names};
 
 /// A current-thread runtime on both sides.
 pub const ONE_THREAD: Tarpc = Tarpc { name: "tarpc, one thread", threads: Threads::One };
@@ -29,11 +33,21 @@ const SOCKET: &str = "tarpc.sock";
 #[tarpc::service]
 trait Bench {
     async fn increment(value: u64) -> u64;
+    async fn increments(values: Vec<u64>) -> Vec<u64>;
     async fn snapshot() -> Arc<Snapshot>;
+    async fn lookup(paths: Arc<Vec<String>>) -> Vec<Found>;
+}
+
+/// What is known of one path. Answers stand in the order of the keys, which they don't repeat.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Found {
+    status: u16,
+    orchestrator: u16,
+    name: String,
 }
 
 #[derive(Clone)]
-struct Handler(Arc<Snapshot>);
+struct Handler(Arc<Snapshot>, Arc<HashMap<String, String>>);
 
 impl Bench for Handler {
     async fn increment(self, _: context::Context, value: u64) -> u64 {
@@ -42,6 +56,18 @@ impl Bench for Handler {
 
     async fn snapshot(self, _: context::Context) -> Arc<Snapshot> {
         self.0
+    }
+
+    async fn increments(self, _: context::Context, values: Vec<u64>) -> Vec<u64> {
+        values.into_iter().map(|value| value + 1).collect()
+    }
+
+    async fn lookup(self, _: context::Context, paths: Arc<Vec<String>>) -> Vec<Found> {
+        let found = |path| match self.1.get(path) {
+            Some(name) => Found { status: KNOWN, orchestrator: DOCKER, name: name.clone() },
+            None => Found { status: UNKNOWN, orchestrator: 0, name: String::new() },
+        };
+        paths.iter().map(found).collect()
     }
 }
 
@@ -61,12 +87,12 @@ impl Contender for Tarpc {
         Group::Tarpc
     }
 
-    fn runs(&self, load: &Load) -> bool {
-        load.items == 1
+    fn runs(&self, _: &Load) -> bool {
+        true
     }
 
     fn serve(&self, run_dir: &Path, _: &Load, ready: Ready) -> io::Result<()> {
-        let handler = Handler(Arc::new(Snapshot::sample(CGROUPS)));
+        let handler = Handler(Arc::new(Snapshot::sample(CGROUPS)), Arc::new(names(KEYS)));
         self.threads.runtime()?.block_on(async {
             let mut clients = unix::listen(run_dir.join(SOCKET), Bincode::default).await?;
             tokio::spawn(async move {
@@ -103,5 +129,21 @@ impl Calls for BenchClient {
     async fn snapshot(&mut self) -> io::Result<u64> {
         let snapshot = BenchClient::snapshot(self, context::current()).await.map_err(io::Error::other)?;
         Ok(snapshot.checksum())
+    }
+
+    async fn increments(&mut self, values: Vec<u64>) -> io::Result<Vec<u64>> {
+        BenchClient::increments(self, context::current(), values).await.map_err(io::Error::other)
+    }
+
+    async fn table(&mut self) -> io::Result<Table> {
+        let snapshot = BenchClient::snapshot(self, context::current()).await.map_err(io::Error::other)?;
+        // Nobody else has it, so the items are moved.
+        Ok(table(Arc::unwrap_or_clone(snapshot).items))
+    }
+
+    async fn lookup(&mut self, paths: &Arc<Vec<String>>) -> io::Result<u64> {
+        let answer = BenchClient::lookup(self, context::current(), Arc::clone(paths)).await;
+        let digests = answer.map_err(io::Error::other)?;
+        Ok(digests.iter().map(|item| digest(item.status, item.orchestrator, item.name.as_bytes())).sum())
     }
 }

@@ -4,17 +4,20 @@
 
 use std::io;
 use std::iter::repeat_n;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use super::generated::expected;
-use super::load::{Load, Method};
+use super::load::{KEYS, Load, Method};
+use super::shelf::{Shelf, Table};
 use super::threads::nanoseconds;
 use super::turn::Watch;
 use super::{client_is_done, same};
 use crate::driver::stats::Figures;
+use crate::paths;
 
 /// The threads of a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +48,17 @@ pub trait Calls: Clone + Send + 'static {
     /// What [`Method::Increment`] answers to `value`.
     fn increment(&mut self, value: u64) -> impl Future<Output = io::Result<u64>> + Send;
 
+    /// The same for a list of values, in one call: what there is instead of batches.
+    fn increments(&mut self, values: Vec<u64>) -> impl Future<Output = io::Result<Vec<u64>>> + Send;
+
     /// Calls [`Method::Snapshot`]; the checksum of what was read.
     fn snapshot(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
+
+    /// The same, as a table by key.
+    fn table(&mut self) -> impl Future<Output = io::Result<Table>> + Send;
+
+    /// Asks for these paths; the checksum of what was read.
+    fn lookup(&mut self, paths: &Arc<Vec<String>>) -> impl Future<Output = io::Result<u64>> + Send;
 }
 
 /// Drives these connections, each with as many calls in flight as the load has.
@@ -55,8 +67,16 @@ pub trait Calls: Clone + Send + 'static {
 /// That of any call, or of `watch`.
 pub async fn drive<C: Calls>(connections: Vec<C>, load: &Load, watch: &Watch) -> io::Result<Figures> {
     let callers = connections.len() * load.in_flight;
-    let (method, expected) = (load.method, expected());
-    let task = |calls: &C| Task { calls: calls.clone(), method, next: 0, expected, samples: watch.samples(callers) };
+    let work = Arc::new(Work {
+        method: load.method,
+        items: load.items.into(),
+        snapshot: expected(),
+        shelf: Shelf::default(),
+        paths: Arc::new(paths::paths(KEYS)),
+        looked_up: paths::expected(KEYS),
+    });
+    let task =
+        |calls: &C| Task { calls: calls.clone(), work: Arc::clone(&work), next: 0, samples: watch.samples(callers) };
     let mut tasks: Vec<_> =
         connections.iter().flat_map(|connection| repeat_n(connection, load.in_flight)).map(task).collect();
     run(&mut tasks, watch.warm_up()).await?;
@@ -88,12 +108,23 @@ async fn run<C: Calls>(tasks: &mut Vec<Task<C>>, until: Instant) -> io::Result<V
     Ok(calls)
 }
 
+/// What all tasks call, and what comes of it.
+struct Work {
+    method: Method,
+    /// Calls in one message.
+    items: u64,
+    /// What a snapshot comes to.
+    snapshot: u64,
+    shelf: Shelf,
+    paths: Arc<Vec<String>>,
+    /// What a lookup of these comes to.
+    looked_up: u64,
+}
+
 struct Task<C> {
     calls: C,
-    method: Method,
+    work: Arc<Work>,
     next: u64,
-    /// Of a snapshot.
-    expected: u64,
     samples: Vec<u32>,
 }
 
@@ -101,13 +132,7 @@ impl<C: Calls> Task<C> {
     async fn run(mut self, until: Instant) -> io::Result<(Self, usize)> {
         for made in 0..self.samples.len() {
             let start = Instant::now();
-            match self.method {
-                Method::Increment => {
-                    self.next += 1;
-                    same("answer", self.calls.increment(self.next - 1).await?, self.next)?;
-                }
-                Method::Snapshot => same("snapshot", self.calls.snapshot().await?, self.expected)?,
-            }
+            self.call().await?;
             let end = Instant::now();
             self.samples[made] = nanoseconds(start, end);
             if end >= until {
@@ -116,5 +141,28 @@ impl<C: Calls> Task<C> {
         }
         let most = self.samples.len();
         Ok((self, most))
+    }
+
+    async fn call(&mut self) -> io::Result<()> {
+        let work = &*self.work;
+        match work.method {
+            Method::Increment if work.items == 1 => {
+                self.next += 1;
+                same("answer", self.calls.increment(self.next - 1).await?, self.next)
+            }
+            Method::Increment => {
+                let numbers = self.next..self.next + work.items;
+                let answers = self.calls.increments(numbers.clone().collect()).await?;
+                same("answers", answers.len() as u64, work.items)?;
+                for (answer, number) in answers.into_iter().zip(numbers) {
+                    same("answer", answer, number + 1)?;
+                }
+                self.next += work.items;
+                Ok(())
+            }
+            Method::Snapshot => same("snapshot", self.calls.snapshot().await?, work.snapshot),
+            Method::Refresh => work.shelf.put(self.calls.table().await?),
+            Method::Lookup => same("lookup", self.calls.lookup(&work.paths).await?, work.looked_up),
+        }
     }
 }

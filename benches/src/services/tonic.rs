@@ -1,6 +1,7 @@
 //! tonic 0.14 over Unix stream sockets, with prost's messages: what its code generator would write, by hand, so that
-//! nobody needs protoc; and without its router, which this service's two methods need none of.
+//! nobody needs protoc; and without its router, which this service's few methods need none of.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Ready as Done, ready};
 use std::io;
@@ -20,7 +21,8 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::load::{CGROUPS, Load};
+use super::load::{CGROUPS, KEYS, Load};
+use super::shelf::{Table, table};
 use super::tasks::{Calls, Threads, done, drive};
 use super::turn::Watch;
 use super::{Contender, Group};
@@ -29,6 +31,7 @@ use crate::contenders::prost::{Snapshot, SnapshotCodec};
 use crate::data;
 use crate::driver::process::Ready;
 use crate::driver::stats::Figures;
+use crate::paths::{DOCKER, KNOWN, UNKNOWN, digest, names};
 
 /// A current-thread runtime on both sides.
 pub const ONE_THREAD: Tonic = Tonic { name: "tonic, one thread", threads: Threads::One };
@@ -38,6 +41,8 @@ pub const ALL_THREADS: Tonic = Tonic { name: "tonic, all threads", threads: Thre
 const SOCKET: &str = "tonic.sock";
 const INCREMENT: &str = "/netipc.Bench/Increment";
 const SNAPSHOT: &str = "/netipc.Bench/Snapshot";
+const INCREMENTS: &str = "/netipc.Bench/Increments";
+const LOOKUP: &str = "/netipc.Bench/Lookup";
 
 /// Both the number there and the next one back.
 #[derive(Clone, Copy, Message)]
@@ -46,12 +51,44 @@ pub struct Number {
     value: u64,
 }
 
+/// Several numbers there, and the next ones back.
+#[derive(Clone, Message)]
+pub struct Numbers {
+    #[prost(fixed64, repeated, tag = "1")]
+    values: Vec<u64>,
+}
+
+/// Asks for what is known of these paths.
+#[derive(Clone, Message)]
+pub struct Paths {
+    #[prost(string, repeated, tag = "1")]
+    paths: Vec<String>,
+}
+
+/// What is known of one path.
+#[derive(Clone, Message)]
+pub struct Found {
+    #[prost(uint32, tag = "1")]
+    status: u32,
+    #[prost(uint32, tag = "2")]
+    orchestrator: u32,
+    #[prost(string, tag = "3")]
+    name: String,
+}
+
+/// What is known, in the order of the paths, which it does not repeat.
+#[derive(Clone, Message)]
+pub struct AllFound {
+    #[prost(message, repeated, tag = "1")]
+    items: Vec<Found>,
+}
+
 /// Asks for a snapshot.
 #[derive(Clone, Copy, Message)]
 pub struct Nothing {}
 
 #[derive(Clone)]
-struct Handler(Arc<Snapshot>);
+struct Handler(Arc<Snapshot>, Arc<HashMap<String, String>>);
 
 struct Increment;
 
@@ -61,6 +98,33 @@ impl UnaryService<Number> for Increment {
 
     fn call(&mut self, request: Request<Number>) -> Self::Future {
         ready(Ok(Response::new(Number { value: request.into_inner().value + 1 })))
+    }
+}
+
+struct Increments;
+
+impl UnaryService<Numbers> for Increments {
+    type Response = Numbers;
+    type Future = Done<Result<Response<Numbers>, Status>>;
+
+    fn call(&mut self, request: Request<Numbers>) -> Self::Future {
+        let values = request.into_inner().values.into_iter().map(|value| value + 1).collect();
+        ready(Ok(Response::new(Numbers { values })))
+    }
+}
+
+struct Lookup(Arc<HashMap<String, String>>);
+
+impl UnaryService<Paths> for Lookup {
+    type Response = AllFound;
+    type Future = Done<Result<Response<AllFound>, Status>>;
+
+    fn call(&mut self, request: Request<Paths>) -> Self::Future {
+        let found = |path| match self.0.get(path) {
+            Some(name) => Found { status: KNOWN.into(), orchestrator: DOCKER.into(), name: name.clone() },
+            None => Found { status: UNKNOWN.into(), orchestrator: 0, name: String::new() },
+        };
+        ready(Ok(Response::new(AllFound { items: request.get_ref().paths.iter().map(found).collect() })))
     }
 }
 
@@ -95,6 +159,13 @@ impl Service<http::Request<Body>> for Handler {
                 let method = TakeSnapshot(Arc::clone(&self.0));
                 Box::pin(async { Ok(ServerGrpc::new(ProstCodec::default()).unary(method, request).await) })
             }
+            INCREMENTS => {
+                Box::pin(async { Ok(ServerGrpc::new(ProstCodec::default()).unary(Increments, request).await) })
+            }
+            LOOKUP => {
+                let method = Lookup(Arc::clone(&self.1));
+                Box::pin(async { Ok(ServerGrpc::new(ProstCodec::default()).unary(method, request).await) })
+            }
             _ => Box::pin(ready(Ok(Status::unimplemented("no such method").into_http()))),
         }
     }
@@ -116,12 +187,13 @@ impl Contender for Tonic {
         Group::Tonic
     }
 
-    fn runs(&self, load: &Load) -> bool {
-        load.items == 1
+    fn runs(&self, _: &Load) -> bool {
+        true
     }
 
     fn serve(&self, run_dir: &Path, _: &Load, ready: Ready) -> io::Result<()> {
-        let handler = Handler(Arc::new(SnapshotCodec::new(&data::Snapshot::sample(CGROUPS)).into_message()));
+        let snapshot = SnapshotCodec::new(&data::Snapshot::sample(CGROUPS)).into_message();
+        let handler = Handler(Arc::new(snapshot), Arc::new(names(KEYS)));
         self.threads.runtime()?.block_on(async {
             let clients = UnixListenerStream::new(UnixListener::bind(run_dir.join(SOCKET))?);
             tokio::spawn(Server::builder().serve_with_incoming(handler, clients));
@@ -167,5 +239,27 @@ impl Calls for Client {
 
     async fn snapshot(&mut self) -> io::Result<u64> {
         Ok(SnapshotCodec::checksum(&self.call(SNAPSHOT, Nothing {}).await?))
+    }
+
+    async fn increments(&mut self, values: Vec<u64>) -> io::Result<Vec<u64>> {
+        let Numbers { values } = self.call(INCREMENTS, Numbers { values }).await?;
+        Ok(values)
+    }
+
+    async fn table(&mut self) -> io::Result<Table> {
+        let snapshot: Snapshot = self.call(SNAPSHOT, Nothing {}).await?;
+        Ok(table(snapshot.into_cgroups()))
+    }
+
+    async fn lookup(&mut self, paths: &Arc<Vec<String>>) -> io::Result<u64> {
+        // A message owns what is in it.
+        let request = Paths { paths: Vec::clone(paths) };
+        let AllFound { items } = self.call(LOOKUP, request).await?;
+        let digests = items.iter().map(|item| {
+            // Numbers that no u16 holds would be no answer of ours.
+            let [status, orchestrator] = [item.status, item.orchestrator].map(|number| number as u16);
+            digest(status, orchestrator, item.name.as_bytes())
+        });
+        Ok(digests.sum())
     }
 }

@@ -27,7 +27,7 @@ pub struct Course {
 }
 
 impl Course {
-    /// `program` is started as the server; it must hand [`SERVE`](crate::driver::process::SERVE) to
+    /// `program` is started as the server; it must hand [`SERVE_AS`](crate::driver::process::SERVE_AS) to
     /// [`serve`](super::serve).
     pub fn new(program: PathBuf, cpus: Cpus) -> Self {
         Self { program, cpus }
@@ -54,7 +54,8 @@ impl Course {
         let cpu = self.cpus.server(placement)?;
         let (server, end) = Server::start_as(&self.program, contender.name(), load.name, Meeting::RunDir, cpu)?;
         let End::RunDir(run_dir) = end else { return Err(io::ErrorKind::InvalidInput.into()) };
-        let figures = contender.drive(&run_dir, load, &Watch { server: server.pid(), length })?;
+        let figures =
+            contender.drive(&run_dir, load, &Watch { server: server.pid(), rests: contender.rests(), length })?;
         server.end()?;
         Ok(of_items(figures, load.items))
     }
@@ -75,6 +76,8 @@ fn of_items(figures: Figures, items: u32) -> Figures {
 pub struct Watch {
     /// The server's process.
     pub server: u32,
+    /// Whether it goes to sleep when nobody calls, which is waited for then.
+    pub rests: bool,
     /// How long clients call.
     pub length: Duration,
 }
@@ -83,6 +86,7 @@ pub struct Watch {
 #[derive(Debug)]
 pub struct Mark {
     server: u32,
+    rests: bool,
     served: Usage,
     own: Own,
     begin: Instant,
@@ -114,9 +118,9 @@ impl Watch {
     /// # Errors
     /// /proc could not be read, or the server does not go to sleep.
     pub fn begin(&self) -> io::Result<Mark> {
-        let (served, own) = (usage::of_other(self.server, true)?, Own::begin()?);
+        let (served, own) = (usage::of_other(self.server, self.rests)?, Own::begin()?);
         let begin = Instant::now();
-        Ok(Mark { server: self.server, served, own, begin, until: begin + self.length })
+        Ok(Mark { server: self.server, rests: self.rests, served, own, begin, until: begin + self.length })
     }
 }
 
@@ -133,7 +137,7 @@ impl Mark {
     pub fn end(&self) -> io::Result<Spent> {
         let elapsed = self.begin.elapsed();
         let client = self.own.end()?;
-        let server = usage::of_other(self.server, true)?.since(self.served)?;
+        let server = usage::of_other(self.server, self.rests)?.since(self.served)?;
         Ok(Spent { elapsed, client, server })
     }
 }

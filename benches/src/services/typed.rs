@@ -1,23 +1,25 @@
-//! Calls of generated clients that go on at the same time.
+//! What generated clients carry a load with that is more than one number after the other.
 //!
-//! Owns: which loads those are, and the clients that carry them: a batch with one call after the other, and a pipeline that
-//! is kept full.
+//! Owns: which loads those are, and two of the clients that carry them: batches, and a pipeline that is kept full.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use super::generated::{BenchClient, failed};
+use super::generated::{BenchClient, failed, snapshots};
 use super::load::{Load, Method};
-use super::same;
 use super::threads::{Client, nanoseconds, one_by_one};
+use super::{keyed, same};
 
 /// What carries such a load over this client, if something does.
 type Make = fn(BenchClient, &Load) -> Box<dyn Client + Send>;
 
-/// What carries a load that is not one by one, if anything does.
+/// What carries this load, if it is not one number after the other.
 pub fn caller(load: &Load) -> Option<Make> {
     match (load.method, load.in_flight, load.items) {
+        (Method::Snapshot, 1, 1) => Some(|client, _| snapshots(client)),
+        (Method::Refresh, 1, 1) => Some(|client, _| keyed::refresh(client)),
+        (Method::Lookup, 1, 1) => Some(|client, _| keyed::lookup(client)),
         (Method::Increment, 1, 2..) => Some(batches),
         (Method::Increment, 2.., 1) => Some(pipeline),
         _ => None,
