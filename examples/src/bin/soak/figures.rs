@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::pause::pause;
 
-/// How much more memory than at the start a process may have, in KiB: what an allocator keeps for itself comes and goes.
-pub(crate) const MEMORY: u64 = 2048;
+/// How much more memory than at the start a process may have after so long, in KiB: what an allocator keeps for itself
+/// comes and goes, and in the first minute each thread and each session comes to have what it needs.
+pub(crate) const fn room(length: Duration) -> u64 {
+    if length.as_secs() < 120 { 32 << 10 } else { 4 << 10 }
+}
 
 /// How long it may take until what was closed at one end is closed at the other.
 const SETTLING: Duration = Duration::from_secs(10);
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// What a process has at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +44,19 @@ impl Figures {
     }
 
     /// The same once nothing is on its way any more: no more descriptors and threads than at the start, or some time later.
+    /// At the start, that is when there are as many for a while.
     pub(crate) fn settled(pid: u32, start: Option<Self>) -> io::Result<Self> {
         let until = Instant::now() + SETTLING;
+        let mut before = start;
         loop {
             let now = Self::of(pid)?;
-            if start.is_none_or(|start| !now.has_more(&start)) || Instant::now() > until {
+            if before.is_some_and(|before| !now.has_more(&before)) || Instant::now() > until {
                 return Ok(now);
             }
-            pause(Duration::from_millis(20));
+            if start.is_none() {
+                before = Some(now);
+            }
+            pause(SETTLED);
         }
     }
 
@@ -56,8 +65,8 @@ impl Figures {
     }
 
     /// What has grown since the start, of `whom`.
-    pub(crate) fn growth(&self, start: &Self, whom: &str) -> Option<String> {
-        let has_grown = self.has_more(start) || self.memory > start.memory + MEMORY;
+    pub(crate) fn growth(&self, start: &Self, room: u64, whom: &str) -> Option<String> {
+        let has_grown = self.has_more(start) || self.memory > start.memory + room;
         has_grown.then(|| {
             let (Self { memory, descriptors, threads }, was) = (self, start);
             format!(
@@ -75,15 +84,15 @@ mod tests {
     #[test]
     fn one_descriptor_one_thread_or_too_much_memory_is_growth() {
         let start = Figures { memory: 5000, descriptors: 20, threads: 4 };
-        assert_eq!(start.growth(&start, "server"), None);
-        let less = Figures { memory: 5000 + MEMORY, descriptors: 19, threads: 3 };
-        assert_eq!(less.growth(&start, "server"), None);
-        for more in [
-            Figures { memory: 5001 + MEMORY, ..start },
-            Figures { descriptors: 21, ..start },
-            Figures { threads: 5, ..start },
-        ] {
-            assert!(more.growth(&start, "server").is_some_and(|text| text.starts_with("the server grew: 5000 to ")));
+        assert_eq!(start.growth(&start, 100, "server"), None);
+        let less = Figures { memory: 5100, descriptors: 19, threads: 3 };
+        assert_eq!(less.growth(&start, 100, "server"), None);
+        for more in
+            [Figures { memory: 5101, ..start }, Figures { descriptors: 21, ..start }, Figures { threads: 5, ..start }]
+        {
+            assert!(
+                more.growth(&start, 100, "server").is_some_and(|text| text.starts_with("the server grew: 5000 to "))
+            );
         }
     }
 

@@ -54,14 +54,22 @@ impl Member {
     }
 }
 
-/// Who is there and who was, for those who ask about them.
+/// Who is there and who was.
+#[derive(Default)]
+struct Members {
+    alive: Vec<Arc<Member>>,
+    /// The last ones that have ended and were waited for.
+    dead: VecDeque<Arc<Member>>,
+}
+
+/// The same, for those who ask about them.
 #[derive(Default)]
 pub(crate) struct Census {
-    members: Mutex<(Vec<Arc<Member>>, VecDeque<Arc<Member>>)>,
+    members: Mutex<Members>,
 }
 
 impl Census {
-    fn members(&self) -> MutexGuard<'_, (Vec<Arc<Member>>, VecDeque<Arc<Member>>)> {
+    fn members(&self) -> MutexGuard<'_, Members> {
         // Each is pushed or removed at once.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,12 +77,12 @@ impl Census {
     /// Those that are there, and of those that ended, and were waited for, the last ones.
     pub(crate) fn take(&self) -> (Vec<Arc<Member>>, Vec<Arc<Member>>) {
         let members = self.members();
-        (members.0.clone(), members.1.iter().cloned().collect())
+        (members.alive.clone(), members.dead.iter().cloned().collect())
     }
 
     /// How many are there.
     pub(crate) fn len(&self) -> usize {
-        self.members().0.len()
+        self.members().alive.len()
     }
 }
 
@@ -139,7 +147,7 @@ impl<'a> Herd<'a> {
         let (comm, ppid, starttime) = (CString::new(comm)?, std::process::id(), starttime(pid)?);
         let facts = Facts { pid, comm, ppid, uid, starttime, cgroups };
         let member = Arc::new(Member { facts, is_ending: AtomicBool::new(false) });
-        self.census.members().0.push(Arc::clone(&member));
+        self.census.members().alive.push(Arc::clone(&member));
         if let Some(child) = child.keep() {
             self.children.push((member, child));
         }
@@ -152,11 +160,11 @@ impl<'a> Herd<'a> {
             return Ok(());
         }
         let (member, child) = self.children.swap_remove(place);
-        self.census.members().0.retain(|other| !Arc::ptr_eq(other, &member));
+        self.census.members().alive.retain(|other| !Arc::ptr_eq(other, &member));
         // Release: pairs with the Acquire in `Member::is_alive`. Who sees that it isn't set was asked before it ended.
         member.is_ending.store(true, Ordering::Release);
         drop(Waited(Some(child)));
-        let graves = &mut self.census.members().1;
+        let graves = &mut self.census.members().dead;
         if graves.len() == GRAVES {
             graves.pop_front();
         }
@@ -224,10 +232,8 @@ fn cgroups_of(text: &[u8], group: Option<&Group>) -> Vec<Vec<u8>> {
     let mut paths: Vec<Vec<u8>> = paths.collect();
     let depth = |path: &[u8]| path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let own = paths.iter().find(|path| group.is_some_and(|group| group.is_called(path))).cloned();
-    if let Some(own) = own {
-        if paths.iter().all(|path| depth(path) <= depth(&own)) {
-            paths = vec![own];
-        }
+    if let Some(own) = own.filter(|own| paths.iter().all(|path| depth(path) <= depth(own))) {
+        paths = vec![own];
     }
     paths
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p netipc-examples --bin soak -- --minutes 10` keeps 300 processes of its own, of which it ends and
 //! starts dozens a second, makes and removes cgroups where it may, and starts the services as a process of its own. Clients
-//! over sockets and over shared memory ask them all the time. It prints a row a minute, and fails if a call did, if an
+//! over sockets and over shared memory ask them all the time, and others are killed while they do. It prints a row a minute, and fails if a call did, if an
 //! answer was wrong, or if the services or the clients have more descriptors, threads or memory than at the start.
 //!
 //! `soak [--minutes N | --seconds N] [--processes N] [--clients N]`: the clients are so many over each transport.
@@ -14,6 +14,7 @@ mod herd;
 mod pause;
 mod tally;
 mod truth;
+mod victims;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -29,18 +30,19 @@ use netipc::wire::Profiles;
 use netipc_examples::services::{SERVE, ServiceProcess, serve_until_input_ends};
 
 use asking::Asker;
-use figures::{Figures, MEMORY};
+use figures::{Figures, room};
 use groups::{Groups, SWEEP, Tree, sweep, walk};
 use herd::{CHILD, Census, Herd, be_a_child};
 use pause::{Stop, pause};
 use tally::{Tally, of};
+use victims::{ASK, Victims, ask};
 
 const USAGE: &str = "usage: soak [--minutes N | --seconds N] [--processes N] [--clients N]";
 const MINUTE: Duration = Duration::from_secs(60);
 /// How often a child is ended, and another one started.
-const BEAT: Duration = Duration::from_millis(20);
-/// After how many beats a cgroup comes and another one goes.
-const BEATS: u32 = 25;
+const BEAT: Duration = Duration::from_millis(5);
+/// After how many beats a cgroup comes and another one goes, and a client is killed.
+const BEATS: u32 = 32;
 /// Before figures are compared, at most: each thread has its memory by then.
 const WARMTH: Duration = Duration::from_secs(30);
 
@@ -88,7 +90,13 @@ impl Field {
     }
 
     /// Has processes, and cgroups if there may be any, come and go.
-    fn churn(&self, herd: &mut Herd<'_>, mut tree: Option<&mut Tree>, stop: &Stop) -> io::Result<()> {
+    fn churn(
+        &self,
+        herd: &mut Herd<'_>,
+        mut tree: Option<&mut Tree>,
+        victims: &mut Victims,
+        stop: &Stop,
+    ) -> io::Result<()> {
         let processes = herd.len();
         let mut chance: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut beats = 0_u32;
@@ -101,6 +109,7 @@ impl Field {
                     tree.shrink(&self.groups, |group| herd.end_those_in(group))?;
                 }
                 self.groups.look();
+                victims.next()?;
             }
             while herd.len() <= processes {
                 herd.start(None)?;
@@ -142,7 +151,7 @@ const HEADINGS: &str = "                                                        
 
 /// Watches until the time is up, and says what must not be.
 fn watch(field: &Field, service: &mut ServiceProcess, length: Duration) -> Result<Vec<String>, Box<dyn Error>> {
-    let begin = Instant::now();
+    let (begin, room) = (Instant::now(), room(length));
     pause(WARMTH.min(length / 2));
     println!("{HEADINGS}");
     let mut start: Option<(Figures, Figures)> = None;
@@ -158,12 +167,12 @@ fn watch(field: &Field, service: &mut ServiceProcess, length: Duration) -> Resul
         };
         println!("{}", field.row(begin.elapsed(), figures.0, figures.1));
         let start = start.get_or_insert(figures);
-        found.extend(figures.0.growth(&start.0, "server"));
-        found.extend(figures.1.growth(&start.1, "process of the clients"));
+        found.extend(figures.0.growth(&start.0, room, "server"));
+        found.extend(figures.1.growth(&start.1, room, "process of the clients"));
         if due >= end {
             return Ok(found);
         }
-        due = (due + MINUTE.min(length / 4)).min(end);
+        due = (Instant::now() + MINUTE.min(length / 4)).min(end);
         pause(due.saturating_duration_since(Instant::now()));
     }
 }
@@ -183,6 +192,7 @@ fn run(wishes: &Wishes) -> Result<(), Box<dyn Error>> {
     while herd.len() < wishes.processes {
         herd.start(None)?;
     }
+    let mut victims = Victims::new(service.run_dir().to_owned());
     field.groups.look();
     println!(
         "{} processes, {} cgroups, {} clients over sockets, as many over shared memory",
@@ -195,7 +205,7 @@ fn run(wishes: &Wishes) -> Result<(), Box<dyn Error>> {
     let (stop, going) = Stop::new()?;
     let (found, churned) = thread::scope(|scope| {
         let stop = &stop;
-        let (field, herd, tree) = (&field, &mut herd, tree.as_mut());
+        let (field, herd, tree, victims) = (&field, &mut herd, tree.as_mut(), &mut victims);
         for (at, rounds) in rounds.iter().enumerate() {
             let profile = if at % 2 == 0 { Profiles::BASELINE } else { Profiles::SHM_HYBRID };
             let mut asker = Asker::new(service.run_dir(), profile, &field.census, &field.groups, &field.tally);
@@ -207,14 +217,14 @@ fn run(wishes: &Wishes) -> Result<(), Box<dyn Error>> {
                 }
             });
         }
-        let churn = scope.spawn(move || field.churn(herd, tree, stop));
+        let churn = scope.spawn(move || field.churn(herd, tree, victims, stop));
         let found = watch(field, &mut service, wishes.length);
         drop(going);
         let churned = churn.join().map_err(|_| "whoever starts processes panicked")?;
         Ok::<_, Box<dyn Error>>((found?, churned))
     })?;
     churned.map_err(|error| format!("processes or cgroups could not be started or ended: {error}"))?;
-    drop((herd, tree));
+    drop((victims, herd, tree));
     service.stop()?;
 
     let mut found = found;
@@ -229,7 +239,8 @@ fn run(wishes: &Wishes) -> Result<(), Box<dyn Error>> {
         return Err(found.join("\n").into());
     }
     println!(
-        "no error, no wrong answer; no more descriptors and threads than at the start, nor {MEMORY} KiB more memory"
+        "no error, no wrong answer; no more descriptors and threads than at the start, nor {} KiB more memory",
+        room(wishes.length)
     );
     Ok(())
 }
@@ -241,6 +252,7 @@ fn main() -> ExitCode {
     let done = match known.as_slice() {
         [SERVE] => serve_until_input_ends(None),
         [CHILD, comm] => be_a_child(comm).map_err(Into::into),
+        [ASK, transport, run_dir] => ask(transport, Path::new(run_dir)).map_err(Into::into),
         [SWEEP, base] => sweep(Path::new(base)).map_err(Into::into),
         _ => Wishes::parse(&words).map_err(Into::into).and_then(|wishes| run(&wishes)),
     };
