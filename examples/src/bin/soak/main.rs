@@ -44,7 +44,7 @@ const BEAT: Duration = Duration::from_millis(5);
 /// After how many beats a cgroup comes and another one goes, and a client is killed.
 const BEATS: u32 = 32;
 /// Before figures are compared, at most: each thread has its memory by then.
-const WARMTH: Duration = Duration::from_secs(30);
+const WARMTH: Duration = Duration::from_secs(90);
 
 /// What the program is to do.
 struct Wishes {
@@ -145,9 +145,9 @@ impl Field {
 }
 
 const HEADINGS: &str = "                                                                                       \
-                        the server:            the clients:\n\
+                        the server:                     the clients:\n\
                         seconds alive    came     calls        keys    compared  again   anew errors  wrong   \
-                          RSS KiB   fds threads    RSS KiB   fds threads";
+                          RSS KiB  own KiB   fds threads    RSS KiB  own KiB   fds threads";
 
 /// Watches until the time is up, and says what must not be.
 fn watch(field: &Field, service: &mut ServiceProcess, length: Duration) -> Result<Vec<String>, Box<dyn Error>> {
@@ -239,7 +239,7 @@ fn run(wishes: &Wishes) -> Result<(), Box<dyn Error>> {
         return Err(found.join("\n").into());
     }
     println!(
-        "no error, no wrong answer; no more descriptors and threads than at the start, nor {} KiB more memory",
+        "no error, no wrong answer; no more descriptors and threads than at the start, nor {} KiB more memory of their own",
         room(wishes.length)
     );
     Ok(())
