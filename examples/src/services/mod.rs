@@ -5,18 +5,21 @@
 //!
 //! - [`HostCgroups`] is `cgroups-snapshot` and `cgroups-lookup`.
 //! - [`HostProcesses`] is `apps-lookup`.
-//! - [`serve`] runs all three in one directory, and [`serve_until_input_ends`] is a program of that.
+//! - [`serve`] runs all three in one directory, and [`serve_until_input_ends`] is a program of that, and
+//!   [`ServiceProcess`] that program as a process of one's own.
 
 use core::ffi::CStr;
 use std::ffi::CString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 mod cgroups;
+mod elsewhere;
 mod processes;
 mod program;
 mod serve;
 
 pub use cgroups::{HostCgroups, hash_of};
+pub use elsewhere::{SERVE, ServiceProcess};
 pub use processes::{HostProcesses, NAMELESS};
 pub use program::{GREETING, serve_until_input_ends};
 pub use serve::{INTERVAL, Serving, TIMEOUT, serve, serve_with};

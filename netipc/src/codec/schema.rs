@@ -4,6 +4,9 @@
 
 use core::fmt;
 
+#[cfg(test)]
+mod tests;
+
 /// The layout of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

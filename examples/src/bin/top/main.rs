@@ -6,7 +6,6 @@
 //! `top [DIR] [--once] [--count N]`: asks the services in `DIR`, shows one table, shows no more than `N` processes.
 
 mod look;
-mod service;
 mod table;
 
 use std::error::Error;
@@ -15,13 +14,12 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use netipc_examples::services::serve_until_input_ends;
+use netipc_examples::services::{SERVE, ServiceProcess, serve_until_input_ends};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 
 use look::Looker;
-use service::Service;
 use table::{Room, table};
 
 const USAGE: &str = "usage: top [DIR] [--once] [--count N]";
@@ -96,7 +94,7 @@ fn show(text: &str) -> io::Result<bool> {
 
 fn run(wishes: Wishes) -> Result<(), Box<dyn Error>> {
     let Wishes { run_dir, is_once, count } = wishes;
-    let mut own = if run_dir.is_none() { Some(Service::start()?) } else { None };
+    let mut own = if run_dir.is_none() { Some(ServiceProcess::start()?) } else { None };
     let run_dir = match (&own, run_dir) {
         (_, Some(run_dir)) => run_dir,
         (Some(own), None) => own.run_dir().to_owned(),
@@ -114,7 +112,7 @@ fn run(wishes: Wishes) -> Result<(), Box<dyn Error>> {
             Ok(seen) => table(&seen, count, Some(room)),
             Err(error) => {
                 // Services that others run may come back; one's own don't.
-                own.as_mut().map_or(Ok(()), Service::check)?;
+                own.as_mut().map_or(Ok(()), ServiceProcess::check)?;
                 error + "\n"
             }
         };
@@ -123,14 +121,14 @@ fn run(wishes: Wishes) -> Result<(), Box<dyn Error>> {
         }
     }
     drop(looker);
-    own.map_or(Ok(()), Service::stop)
+    own.map_or(Ok(()), ServiceProcess::stop)
 }
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     // The other process is this program as well, so that there need be no other one.
     let done = match words.as_slice() {
-        [word] if word == service::SERVE => serve_until_input_ends(None),
+        [word] if word == SERVE => serve_until_input_ends(None),
         _ => Wishes::parse(words).map_err(Into::into).and_then(run),
     };
     match done {

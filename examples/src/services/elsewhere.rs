@@ -1,4 +1,7 @@
-//! The services as a process of one's own.
+//! The services as a process of one's own, of whatever program wants them.
+//!
+//! Owns: how such a process is started, found and ended. It refuses to start another program than the one that runs: that
+//! one must know [`SERVE`].
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -8,19 +11,24 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use netipc_examples::services::GREETING;
+use super::GREETING;
 
-/// What this program is told to be the services.
-pub(crate) const SERVE: &str = "--serve";
+/// What a program is told to be the services, by [`serve_until_input_ends`](super::serve_until_input_ends).
+pub const SERVE: &str = "--serve";
 
 /// Services that end, and remove their directory, when their standard input does: also where this process is killed.
-pub(crate) struct Service {
+#[derive(Debug)]
+pub struct ServiceProcess {
     child: Child,
     run_dir: PathBuf,
 }
 
-impl Service {
-    pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
+impl ServiceProcess {
+    /// Starts this program once more, as the services. Once this returns, clients can connect.
+    ///
+    /// # Errors
+    /// What it can't be started for; what goes wrong in it, it tells on standard error itself.
+    pub fn start() -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
         // A group of its own: Ctrl-C is for this process, and the other one is to end in order then.
         command.arg(SERVE).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -34,23 +42,38 @@ impl Service {
         Ok(service)
     }
 
-    pub(crate) fn run_dir(&self) -> &Path {
+    /// Where it serves.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is there still.
-    pub(crate) fn check(&mut self) -> Result<(), Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// How it ended, if it did.
+    pub fn check(&mut self) -> Result<(), Box<dyn Error>> {
         self.child.try_wait()?.map_or(Ok(()), |status| Err(format!("the services ended with {status}").into()))
     }
 
-    pub(crate) fn stop(mut self) -> Result<(), Box<dyn Error>> {
+    /// Ends its input, and waits for it.
+    ///
+    /// # Errors
+    /// How it ended, if not well.
+    pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
         drop(self.child.stdin.take());
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("the services ended with {status}").into()) }
     }
 }
 
-impl Drop for Service {
+impl Drop for ServiceProcess {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
