@@ -3,15 +3,19 @@
 //! every way to make services of that ([`services`]) answers the same calls.
 
 pub mod caches;
+#[cfg(feature = "neighbours")]
 pub mod codecs;
 pub mod contender;
+#[cfg(feature = "neighbours")]
 pub mod contenders;
 pub mod counting;
 pub mod data;
+#[cfg(feature = "neighbours")]
 pub mod document;
 pub mod driver;
 pub mod lookups;
 pub mod measure;
+#[cfg(feature = "neighbours")]
 pub mod netdata;
 pub mod paths;
 pub mod round_trips;

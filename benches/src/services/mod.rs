@@ -8,15 +8,20 @@
 //! Owns: what a contender must be able to do, and the list of them.
 
 pub mod generated;
+#[cfg(feature = "neighbours")]
 pub mod iceoryx2;
 pub mod keyed;
 pub mod level1;
 pub mod load;
+#[cfg(feature = "neighbours")]
 pub mod shelf;
 pub mod table;
+#[cfg(feature = "neighbours")]
 pub mod tarpc;
+#[cfg(feature = "neighbours")]
 pub mod tasks;
 pub mod threads;
+#[cfg(feature = "neighbours")]
 pub mod tonic;
 pub mod turn;
 pub mod typed;
@@ -110,11 +115,17 @@ pub const CONTENDERS: &[&dyn Contender] = &[
     &level1::SHM_BATCHES,
     &generated::SHM_BLOCKING,
     &generated::SHM_ADAPTIVE,
+    #[cfg(feature = "neighbours")]
     &tarpc::ONE_THREAD,
+    #[cfg(feature = "neighbours")]
     &tarpc::ALL_THREADS,
+    #[cfg(feature = "neighbours")]
     &tonic::ONE_THREAD,
+    #[cfg(feature = "neighbours")]
     &tonic::ALL_THREADS,
+    #[cfg(feature = "neighbours")]
     &iceoryx2::LOOKING,
+    #[cfg(feature = "neighbours")]
     &iceoryx2::EVENTS,
 ];
 
