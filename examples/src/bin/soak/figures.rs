@@ -85,9 +85,12 @@ mod tests {
         assert_eq!(start.growth(&start, 100, "server"), None);
         let less = Figures { resident: 9200, own: 5100, descriptors: 19, threads: 3 };
         assert_eq!(less.growth(&start, 100, "server"), None);
-        for more in
-            [Figures { memory: 5101, ..start }, Figures { descriptors: 21, ..start }, Figures { threads: 5, ..start }]
-        {
+        for more in [
+            Figures { own: 5101, ..start },
+            Figures { resident: 9201, ..start },
+            Figures { descriptors: 21, ..start },
+            Figures { threads: 5, ..start },
+        ] {
             assert!(more.growth(&start, 100, "server").is_some_and(|text| text.starts_with("the server grew: ")));
         }
     }
