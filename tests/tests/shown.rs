@@ -141,7 +141,6 @@ fn a_call_and_its_ticket_are_printed_by_the_method() {
     let ticket = line.say(SECRET).unwrap();
     printed(&ticket, "Ticket { method: \"say\", ");
     assert_eq!(line.take(ticket).unwrap().text(), SECRET);
-    drop(line);
     printed(&client.into_client(), "Client");
     let told = told.lock().unwrap();
     assert_eq!(told.len(), 2);
