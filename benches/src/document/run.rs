@@ -41,10 +41,10 @@ pub struct Plan {
 impl Plan {
     /// What the document is written from.
     pub const FULL: Self = Self {
-        rounds: 5,
+        rounds: 7,
         slice: Duration::from_millis(250),
         session_rounds: 3,
-        cache_rounds: 5,
+        cache_rounds: 7,
         codec_rounds: 200,
         builds: true,
     };

@@ -5,7 +5,8 @@
 //! for shared memory, which is named after that and removed along with it. The names of its sockets are long, so a run
 //! directory far below the root, which `TMPDIR` could ask for, leaves no room for them, and the run fails.
 //!
-//! Nothing but rustc is needed to build it on Linux: bindgen is among what its build scripts are made of, but runs for QNX alone.
+//! Nothing but rustc and a linker is needed to build it on Linux: bindgen is among what its build scripts are made of, but
+//! runs for QNX alone.
 
 mod messages;
 

@@ -75,6 +75,10 @@ impl Contender for Level1 {
         self.group
     }
 
+    fn is_service(&self) -> bool {
+        false
+    }
+
     fn runs(&self, load: &Load) -> bool {
         // A session's batches are echoed by `Batches`; a bare loop does not know what its bytes are.
         load.clients == 1 && (load.items == 1 || !self.is_deep)
@@ -127,6 +131,10 @@ impl Contender for Batches {
 
     fn group(&self) -> Group {
         self.group
+    }
+
+    fn is_service(&self) -> bool {
+        false
     }
 
     fn runs(&self, load: &Load) -> bool {

@@ -42,6 +42,11 @@ pub trait Contender: Sync {
     /// What kind it is.
     fn group(&self) -> Group;
 
+    /// Whether it serves typed methods, rather than carrying what such calls are made of.
+    fn is_service(&self) -> bool {
+        true
+    }
+
     /// The row of the same transport and the same waiting at Level 1, where there is one.
     fn level1(&self, load: &Load) -> Option<&'static str> {
         let _ = load;

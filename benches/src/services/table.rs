@@ -92,7 +92,11 @@ impl Reference {
 
 /// The fastest of each round in a group. Which that is depends on where both sides run.
 fn fastest(group: Group, rows: &[Row]) -> Option<Vec<Figures>> {
-    let all: Vec<_> = rows.iter().filter(|row| row.contender.group() == group).collect();
+    fastest_of(rows.iter(), group)
+}
+
+fn fastest_of<'a>(rows: impl Iterator<Item = &'a Row>, group: Group) -> Option<Vec<Figures>> {
+    let all: Vec<_> = rows.filter(|row| row.contender.group() == group).collect();
     let best = |round: usize| {
         let these = all.iter().map(|row| row.rounds[round]);
         these.max_by(|one, other| one.calls_per_second.total_cmp(&other.calls_per_second))
@@ -164,10 +168,12 @@ impl Measured {
         )
     }
 
-    /// The rate of the fastest row of a group in each round, placement by placement; of none, where nothing of it ran.
+    /// The rate of the fastest row of a group in each round, placement by placement; of none, where nothing of it ran. Of ours
+    /// services alone count, not the sessions below them.
     pub fn rates(&self, group: Group) -> impl Iterator<Item = (Placement, Vec<f64>)> {
         self.placements.iter().map(move |(placement, rows)| {
-            let fastest = fastest(group, rows).unwrap_or_default();
+            let counts = |row: &&Row| group.limit().is_none() || row.contender.is_service();
+            let fastest = fastest_of(rows.iter().filter(counts), group).unwrap_or_default();
             (*placement, fastest.iter().map(|figures| figures.calls_per_second).collect())
         })
     }
@@ -277,6 +283,31 @@ mod tests {
             [of(Reference::Level1, bare), of(Reference::Limit, bare), of(Reference::Limit, tonic)],
             [None, None, None]
         );
+    }
+
+    #[test]
+    fn our_rate_is_that_of_a_service_and_not_of_what_it_stands_on() {
+        let rows = vec![
+            row("bare, yielding", &[1, 1]),
+            row("session, block", &[2, 2]),
+            row("service, block", &[5, 4]),
+            row("service, adaptive", &[4, 8]),
+            row("tarpc, one thread", &[10, 20]),
+        ];
+        let measured = Measured {
+            load: &LOADS[0],
+            rounds: 2,
+            slice: Duration::from_millis(1),
+            placements: vec![(Placement::OneCpu, rows)],
+        };
+        let rates = |group: Group| {
+            let rounded = |(_, rates): (_, Vec<f64>)| rates.into_iter().map(f64::round).collect::<Vec<_>>();
+            measured.rates(group).map(rounded).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(Group::Socket), [[250_000.0, 250_000.0]]);
+        assert_eq!(rates(Group::BareSocket), [[1e6, 1e6]]);
+        assert_eq!(rates(Group::Tarpc), [[100_000.0, 50_000.0]]);
+        assert_eq!(rates(Group::Tonic), [[0.0; 0]]);
     }
 
     #[test]
