@@ -8,7 +8,7 @@ use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use netipc_benches::driver::placement::{Cpus, Placement};
-pub(crate) use netipc_benches::driver::process::SERVE;
+pub(crate) use netipc_benches::driver::process::SERVE_AS;
 use netipc_benches::driver::stats::{Figures, median_of, ratio_of};
 use netipc_benches::services::load::{LOADS, Load};
 use netipc_benches::services::turn::Course;

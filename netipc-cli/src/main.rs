@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     // What `bench` starts: this program as the server.
     if let [_, first, rest @ ..] = words.as_slice()
-        && first == bench::SERVE
+        && first == bench::SERVE_AS
     {
         return told(bench::serve(rest));
     }
