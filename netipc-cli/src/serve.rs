@@ -85,6 +85,12 @@ fn has_ended(stdin: &io::Stdin) -> Result<bool, Failure> {
 
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
-        Self::new(Code::Failed, error)
+        let code = match &error {
+            ServeError::Endpoint(_) => Code::Usage,
+            ServeError::Session(error) => Self::from(error.clone()).code,
+            _ => Code::Failed,
+        };
+        // That nobody serves there is what was to change.
+        Self::new(if code == Code::Absent { Code::Failed } else { code }, error)
     }
 }

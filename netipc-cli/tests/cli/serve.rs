@@ -61,6 +61,11 @@ fn a_directory_that_is_not_there_and_words_that_mean_nothing_are_refused() {
     let absent = dir.join("absent");
     let why = netipc(&["serve", absent.to_str().unwrap()]).bad(1);
     assert!(why.starts_with(absent.to_str().unwrap()), "{why}");
+    let long = format!("/{}", "d".repeat(200));
+    assert!(netipc(&["serve", &long]).bad(2).contains("use a shorter run directory"));
+    // No file system of the kernel's own has sockets, whoever asks.
+    let why = netipc(&["serve", "/sys"]).bad(4);
+    assert!(why.starts_with("/sys: "), "{why}");
     for words in [&["serve"][..], &["serve", dir.str(), "more"], &["serve", dir.str(), "--token", "x"]] {
         assert_eq!(netipc(words).code, 2);
     }
