@@ -100,7 +100,15 @@ fn bytes_come_from_digits_files_and_pipes() {
     assert_eq!(piped(&["decode", "--as", "increment", "-"], &increment(42)).good(), expected);
     assert_eq!(piped(&["decode", "--as", "increment", "-"], b"2a 00 00 00 00 00 00 00\n").good(), expected);
     let why = read("./nothing").bad(2);
-    assert_eq!(why, "./nothing: neither hexadecimal digits nor a file: No such file or directory (os error 2)");
+    assert_eq!(
+        why,
+        "./nothing: neither hexadecimal digits nor a file that can be read: No such file or directory (os error 2)"
+    );
+    let why = read("/dev/zero").bad(2);
+    assert!(why.ends_with(": too long for a message"), "{why}");
+    let mut endless = command(&["decode", "-"]);
+    let why = crate::ground::ran(endless.stdin(fs::File::open("/dev/zero").unwrap())).bad(1);
+    assert_eq!(why, "too long for a message");
 }
 
 #[test]
