@@ -26,7 +26,11 @@ pub(crate) fn serve(args: &Serve, out: &mut impl Write) -> Result<(), Failure> {
         server.bind(&args.dir).and_then(Bound::spawn).map_err(at)
     });
     let echo: Vec<_> = echo.collect::<Result<_, _>>()?;
-    greet(out, &args.dir)?;
+    match greet(out, &args.dir) {
+        // Clients come whether or not somebody reads this.
+        Err(failure) if failure.is_silent() => {}
+        greeted => greeted?,
+    }
     let waited = end.wait(args.until_input_ends);
     // All of them, whatever becomes of the first.
     let mut ends = vec![host.shutdown()];

@@ -31,6 +31,22 @@ fn each_signal_that_ends_it_leaves_no_socket() {
 }
 
 #[test]
+fn it_serves_whether_or_not_somebody_reads_that_it_does() {
+    let dir = Dir::new();
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let mut child = command(&["serve", dir.str()]).stdout(write).stderr(Stdio::null()).spawn().unwrap();
+    while netipc(&["ping", dir.str(), "apps-lookup"]).code != 0 {
+        assert!(child.try_wait().unwrap().is_none());
+    }
+    for _ in 0..20 {
+        netipc(&["call", "apps", dir.str(), "1"]).good();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success() && dir.is_empty());
+}
+
+#[test]
 fn it_ends_with_its_input_where_that_was_asked_for() {
     let mut serving = Serving::start(&[]);
     netipc(&["ping", serving.dir(), "increment"]).good();
