@@ -1,15 +1,20 @@
 //! `netipc serve`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::ground::{Dir, Serving, command, netipc};
+use crate::ground::{Dir, PROGRAM, Serving, command, netipc};
 
 /// Started without an end of input to wait for.
 fn start(dir: &Dir) -> Child {
-    let mut child = command(&["serve", dir.str()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    greeted(&mut command(&["serve", dir.str()]), dir)
+}
+
+fn greeted(command: &mut Command, dir: &Dir) -> Child {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, format!("serving {}\n", dir.str()));
@@ -18,6 +23,8 @@ fn start(dir: &Dir) -> Child {
 
 #[test]
 fn each_signal_that_ends_it_leaves_no_socket() {
+    // These tests may run under `nohup`. What is caught here is not ignored by children.
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default()).unwrap();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let dir = Dir::new();
         let mut child = start(&dir);
@@ -28,6 +35,23 @@ fn each_signal_that_ends_it_leaves_no_socket() {
         assert!(child.wait().unwrap().success(), "{signal:?}");
         assert!(dir.is_empty(), "{signal:?}");
     }
+}
+
+#[test]
+fn it_outlives_its_terminal_where_nohup_says_so() {
+    let dir = Dir::new();
+    let mut nohup = Command::new("nohup");
+    let mut child =
+        greeted(nohup.args([PROGRAM, "serve", dir.str()]).env_remove("NETIPC_TOKEN").stdin(Stdio::null()), &dir);
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::HUP).unwrap();
+    // If it cared, it would have ended long before the last one is answered.
+    for _ in 0..20 {
+        let answer = netipc(&["call", "apps", dir.str(), "1"]);
+        assert!(answer.code == 0, "{answer:?}");
+    }
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success() && dir.is_empty());
 }
 
 #[test]
