@@ -78,6 +78,11 @@ fn the_services_of_a_host_tell_of_this_process() {
     let lines = piped(&["call", "apps", dir, "-", "1"], format!("{pid}\n\n 1 \n").as_bytes()).good();
     assert_eq!(lines.lines().count(), 4, "{lines}");
 
+    // More than a lookup may have that is not told otherwise.
+    let many: String = (1..=70_000).map(|pid| format!("{pid}\n")).collect();
+    let answer = piped(&["call", "apps", dir, "-", "--json", "--timeout", "600"], many.as_bytes()).json();
+    assert_eq!(answer["items"].as_array().unwrap().len(), 70_000);
+
     let snapshot = netipc(&["call", "snapshot", dir, "--json"]).json();
     let items = snapshot["items"].as_array().unwrap().len();
     assert!(snapshot["generation"].as_u64().unwrap() > 0);
