@@ -26,6 +26,7 @@ Exit codes:
 
 const EXAMPLES: &str = "\
 Examples:
+  mkdir /tmp/host                         sockets get a directory, which has to be there
   netipc serve /tmp/host &                serve this machine's cgroups and processes
   netipc list /tmp/host                   who serves there, and whether they are alive
   netipc call apps /tmp/host $$           what is known of a process";
@@ -90,7 +91,9 @@ pub(crate) enum Command {
     ///
     /// `cgroups-snapshot`, `cgroups-lookup` and `apps-lookup`, in Netdata's layouts, over sockets and shared memory. Answers
     /// what it has received before it ends, and removes its sockets. Needs neither root nor cgroups.
-    #[command(after_help = "Examples:\n  netipc serve /tmp/host\n  netipc serve /tmp/host --echo")]
+    #[command(
+        after_help = "Examples:\n  netipc serve /tmp/host\n  netipc serve /tmp/host --echo\n  NETIPC_TOKEN=0x1234 netipc serve /tmp/host"
+    )]
     Serve(Serve),
     /// Prints completions for a shell.
     #[command(
@@ -118,7 +121,7 @@ pub(crate) struct Connection {
     #[arg(long, env = "NETIPC_TOKEN", hide_env_values = true, default_value = "0", hide_default_value = true)]
     #[arg(value_parser = Secret)]
     pub(crate) token: AuthToken,
-    /// How long all of it may take, in seconds.
+    /// How long all of it may take, in seconds; of `ping`, each time.
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Duration,
     /// What messages travel over.
@@ -193,7 +196,7 @@ pub(crate) enum Call {
     Snapshot(Whom),
     /// Method 4 of `cgroups-lookup`: what is known of cgroups, by path.
     #[command(
-        after_help = "Examples:\n  netipc call cgroups /run/netdata /system.slice/cron.service\n  netipc call cgroups /run/netdata --all\n  cut -d: -f3 /proc/self/cgroup | netipc call cgroups /run/netdata -"
+        after_help = "Examples:\n  netipc call cgroups /run/netdata /system.slice/cron.service\n  netipc call cgroups /run/netdata --all\n  cut -d: -f3- /proc/self/cgroup | netipc call cgroups /run/netdata -"
     )]
     Cgroups {
         #[command(flatten)]
@@ -276,7 +279,7 @@ pub(crate) struct Decode {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// The directory for the sockets.
+    /// The directory for the sockets, which has to be there.
     pub(crate) dir: PathBuf,
     /// The token that clients must have: a number, decimal or with 0x.
     #[arg(long, env = "NETIPC_TOKEN", hide_env_values = true, default_value = "0", hide_default_value = true)]

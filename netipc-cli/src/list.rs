@@ -128,7 +128,7 @@ fn look(dir: &Path, name: String, traces: &Traces) -> Service {
         None => (State::Gone, None),
     };
     let command = pid.and_then(|pid| fs::read(format!("/proc/{pid}/comm")).ok());
-    let command = command.map(|comm| printable(comm.trim_ascii_end()));
+    let command = command.map(|comm| String::from_utf8_lossy(comm.trim_ascii_end()).into_owned());
     Service { name, state, pid, command, regions: traces.regions }
 }
 
@@ -154,7 +154,7 @@ impl Service {
             Cell::foreign(self.name.as_bytes()),
             Cell::text(printable(self.state.to_string().as_bytes())).styled(style),
             Cell::number_or_dash(self.pid),
-            Cell::text(self.command.unwrap_or_else(|| "-".to_owned())),
+            self.command.map_or_else(|| Cell::text("-"), |command| Cell::foreign(command.as_bytes())),
             Cell::number(self.regions),
         ]
     }

@@ -83,8 +83,8 @@ fn tell(message: &str) -> io::Result<()> {
 
 /// JSON, one value, with a newline behind it.
 fn json(out: &mut impl Write, value: &serde_json::Value) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *out, value).map_err(|error| Failure::from(io::Error::from(error)))?;
-    Ok(writeln!(out)?)
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::from(io::Error::from(error)))?;
+    Ok(writeln!(out, "{}", text::printable_json(&json))?)
 }
 
 const _: () = assert!(Code::TimedOut as u8 == 6, "the help tells them");

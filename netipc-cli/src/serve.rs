@@ -1,5 +1,6 @@
 //! `netipc serve`: the services of this machine, until somebody wants no more of them.
 
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -26,7 +27,11 @@ pub(crate) fn serve(args: &Serve, out: &mut impl Write) -> Result<(), Failure> {
         server.bind(&args.dir).and_then(Bound::spawn).map_err(at)
     });
     let echo: Vec<_> = echo.collect::<Result<_, _>>()?;
-    greet(out, &args.dir)?;
+    match greet(out, &args.dir) {
+        // Clients come whether or not somebody reads this.
+        Err(failure) if failure.is_silent() => {}
+        greeted => greeted?,
+    }
     let waited = end.wait(args.until_input_ends);
     // All of them, whatever becomes of the first.
     let mut ends = vec![host.shutdown()];
@@ -44,10 +49,14 @@ fn greet(out: &mut impl Write, dir: &Path) -> Result<(), Failure> {
 struct Signals(UnixStream);
 
 impl Signals {
-    /// From now on SIGHUP, SIGINT and SIGTERM end nothing, and write a byte.
+    /// From now on SIGHUP, SIGINT and SIGTERM end nothing, and write a byte; the first not where `nohup` has it ignored.
     fn caught() -> Result<Self, Failure> {
         let (read, write) = UnixStream::pair()?;
+        let outlives_terminal = ignores_hangup();
         for signal in [SIGHUP, SIGINT, SIGTERM] {
+            if signal == SIGHUP && outlives_terminal {
+                continue;
+            }
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Self(read))
@@ -73,6 +82,14 @@ impl Signals {
     }
 }
 
+/// Whether whoever started this program had it ignore SIGHUP, as far as the kernel tells.
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (SIGHUP - 1)) != 0)
+}
+
 /// Reads what there is.
 fn has_ended(stdin: &io::Stdin) -> Result<bool, Failure> {
     let mut bytes = [0; 4096];
@@ -85,6 +102,12 @@ fn has_ended(stdin: &io::Stdin) -> Result<bool, Failure> {
 
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
-        Self::new(Code::Failed, error)
+        let code = match &error {
+            ServeError::Endpoint(_) => Code::Usage,
+            ServeError::Session(error) => Self::from(error.clone()).code,
+            _ => Code::Failed,
+        };
+        // That nobody serves there is what was to change.
+        Self::new(if code == Code::Absent { Code::Failed } else { code }, error)
     }
 }

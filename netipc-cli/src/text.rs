@@ -32,6 +32,20 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// JSON of a peer's texts, which itself escapes nothing above a space: a terminal would obey some of that, and what is
+/// written elsewhere is rid of it. It stands in strings alone, where an escape means the same.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter != '\x7f' && (letter.is_ascii() || letter.escape_debug().eq([letter])) {
+            text.push(letter);
+        } else {
+            text.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
 /// One cell of a table.
 #[derive(Debug)]
 pub(crate) struct Cell {

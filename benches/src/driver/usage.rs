@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::thread::{NanosleepRelativeResult, clock_nanosleep_relative};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -100,7 +101,20 @@ struct Thread {
 
 fn threads(pid: u32) -> io::Result<Vec<Thread>> {
     let tasks = Path::new("/proc").join(pid.to_string()).join("task");
-    fs::read_dir(tasks)?.map(|task| Thread::read(&task?.path())).collect()
+    let mut threads = Vec::new();
+    for task in fs::read_dir(tasks)? {
+        match Thread::read(&task?.path()) {
+            // It has ended since it was listed, as threads of servers do that have nobody left to wait for.
+            Err(error) if has_ended(&error) => {}
+            thread => threads.push(thread?),
+        }
+    }
+    Ok(threads)
+}
+
+/// Opening finds no file of a thread that has ended, and reading no thread.
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 impl Thread {
@@ -129,6 +143,9 @@ fn unknown(file: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -136,6 +153,21 @@ mod tests {
         let before = own_cpu().unwrap();
         // Bounded by what is asserted: the clock of the process's own work must advance.
         while own_cpu().unwrap() - before < Duration::from_millis(1) {}
+    }
+
+    #[test]
+    fn threads_that_end_while_they_are_read_are_not_missed() {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // Relaxed: the others are joined at the end of the scope.
+            let churn = || while !is_over.load(Ordering::Relaxed) && thread::spawn(|| ()).join().is_ok() {};
+            scope.spawn(churn);
+            scope.spawn(churn);
+            let failed = (0..5_000).find_map(|_| of_other(std::process::id(), false).err());
+            is_over.store(true, Ordering::Relaxed);
+            assert!(failed.is_none(), "{failed:?}");
+        });
+        assert_eq!(of_other(u32::MAX, false).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The three services of a host, by their clients.
 
+use core::time::Duration;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, BufRead, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
 
 use netipc::CallError;
 use netipc::client::{Config, Stub};
@@ -19,11 +21,15 @@ use crate::text::table;
 /// How far answers may grow.
 const CEILING: u32 = 64 << 20;
 
-fn connect<S: Stub>(whom: &Whom) -> Result<S, Failure> {
-    let connection = &whom.connection;
+/// A client, and how long its call may take yet.
+fn connect<S: Stub>(whom: &Whom) -> Result<(S, Duration), Failure> {
+    let (start, connection) = (Instant::now(), &whom.connection);
     let config = Config::new().auth_token(connection.token).profiles(connection.transport.profiles());
     let config = config.timeout(connection.timeout).response_ceiling(CEILING);
-    config.connect(&whom.dir).map_err(at::<S>(whom))
+    // Whoever asks has all keys at hand already, as many as there are.
+    let config = config.max_lookup_keys(usize::MAX);
+    let client = config.connect(&whom.dir).map_err(at::<S>(whom))?;
+    Ok((client, connection.timeout.saturating_sub(start.elapsed())))
 }
 
 /// What an error of this service is.
@@ -33,8 +39,8 @@ fn at<S: Stub>(whom: &Whom) -> impl Fn(CallError) -> Failure {
 }
 
 pub(crate) fn snapshot(whom: &Whom, out: &mut impl Write) -> Result<(), Failure> {
-    let mut client: CgroupsSnapshotClient = connect(whom)?;
-    let snapshot = client.snapshot(&SnapshotRequest {}).map_err(at::<CgroupsSnapshotClient>(whom))?;
+    let (mut client, left): (CgroupsSnapshotClient, _) = connect(whom)?;
+    let snapshot = client.within(left).snapshot(&SnapshotRequest {}).map_err(at::<CgroupsSnapshotClient>(whom))?;
     if whom.json {
         return crate::json(out, &shown::snapshot(&snapshot));
     }
@@ -58,8 +64,9 @@ pub(crate) fn cgroups(whom: &Whom, paths: &[OsString], all: bool, out: &mut impl
                 .ok_or_else(|| Failure::new(Code::Usage, "a path is empty, or has a NUL in it"))?,
         );
     }
-    let mut client: CgroupsLookupClient = connect(whom)?;
-    let answer = client.lookup(keys.iter().map(CString::as_c_str)).map_err(at::<CgroupsLookupClient>(whom))?;
+    let (mut client, left): (CgroupsLookupClient, _) = connect(whom)?;
+    let answer =
+        client.within(left).lookup(keys.iter().map(CString::as_c_str)).map_err(at::<CgroupsLookupClient>(whom))?;
     if whom.json {
         let items: Value = answer.iter().map(|info| shown::cgroup_info(&info)).collect();
         return crate::json(out, &json!({ "generation": answer.generation(), "items": items }));
@@ -79,9 +86,9 @@ pub(crate) fn apps(whom: &Whom, pids: &[OsString], all: bool, out: &mut impl Wri
             Failure::new(Code::Usage, format!("{} is no number of a process", crate::text::printable(&word)))
         })?);
     }
-    let mut client: AppsLookupClient = connect(whom)?;
+    let (mut client, left): (AppsLookupClient, _) = connect(whom)?;
     let keys: Vec<_> = keys.into_iter().map(|pid| Pid { pid }).collect();
-    let answer = client.lookup(&keys).map_err(at::<AppsLookupClient>(whom))?;
+    let answer = client.within(left).lookup(&keys).map_err(at::<AppsLookupClient>(whom))?;
     if whom.json {
         let items: Value = answer.iter().map(|app| shown::app(&app)).collect();
         return crate::json(out, &json!({ "generation": answer.generation(), "items": items }));

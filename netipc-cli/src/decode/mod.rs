@@ -6,15 +6,17 @@ mod envelope;
 mod payload;
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
 
 pub(crate) use payload::Form;
 
 use crate::args::Decode;
 use crate::failure::{Code, Failure};
 use crate::text::printable;
+
+/// The most bytes that are read: the largest answer that calls take (64 MiB), as digits with a space between every two.
+const MOST: u64 = 3 * (64 << 20);
 
 /// What a message is printed as.
 #[derive(Debug, Clone, Copy)]
@@ -41,20 +43,28 @@ pub(crate) fn decode(args: &Decode, out: &mut impl Write) -> Result<(), Failure>
 
 fn read(source: &OsStr) -> Result<Vec<u8>, Failure> {
     if source == "-" {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
+        let bytes = whole(io::stdin().lock())?;
         // Digits from a pipe are as welcome as the bytes themselves.
         return Ok(str::from_utf8(&bytes).ok().and_then(from_hex).unwrap_or(bytes));
     }
     if let Some(bytes) = source.to_str().and_then(from_hex) {
         return Ok(bytes);
     }
-    let path = Path::new(source);
-    fs::read(path).map_err(|error| {
-        let name = printable(source.as_encoded_bytes());
-        let failure = Failure::new(Code::Usage, format!("neither hexadecimal digits nor a file: {error}"));
-        failure.at(name)
+    File::open(source).and_then(whole).map_err(|error| {
+        let code = if error.kind() == io::ErrorKind::PermissionDenied { Code::Denied } else { Code::Usage };
+        let failure = Failure::new(code, format!("neither hexadecimal digits nor a file that can be read: {error}"));
+        failure.at(printable(source.as_encoded_bytes()))
     })
+}
+
+/// All that there is, unless that has no end.
+fn whole(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long for a message"));
+    }
+    Ok(bytes)
 }
 
 /// The bytes that hexadecimal digits stand for, white space between them left out; `None` for anything else.

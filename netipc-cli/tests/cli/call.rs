@@ -1,14 +1,15 @@
 //! `netipc call`.
 
 use std::process::id;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use netipc::session::Deadline;
+use netipc::session::{Deadline, ServerConfig};
 use netipc::wire::Status;
 use netipc_examples::{
     App, AppStatus, AppsLookupResponse, Cgroup, CgroupInfo, CgroupOfApp, CgroupStatus, CgroupsLookupResponse, Label,
     Orchestrator, Snapshot,
 };
+use rustix::time::Timespec;
 use serde_json::{Value, json};
 
 use crate::ground::{Dir, Scripted, Serving, command, netipc, piped, ran};
@@ -76,6 +77,11 @@ fn the_services_of_a_host_tell_of_this_process() {
     assert!(all["items"].as_array().unwrap().iter().any(|app| app["pid"] == id()));
     let lines = piped(&["call", "apps", dir, "-", "1"], format!("{pid}\n\n 1 \n").as_bytes()).good();
     assert_eq!(lines.lines().count(), 4, "{lines}");
+
+    // More than a lookup may have that is not told otherwise.
+    let many: String = (1..=70_000).map(|pid| format!("{pid}\n")).collect();
+    let answer = piped(&["call", "apps", dir, "-", "--json", "--timeout", "600"], many.as_bytes()).json();
+    assert_eq!(answer["items"].as_array().unwrap().len(), 70_000);
 
     let snapshot = netipc(&["call", "snapshot", dir, "--json"]).json();
     let items = snapshot["items"].as_array().unwrap().len();
@@ -231,6 +237,23 @@ fn servers_that_talk_nonsense_hang_up_or_say_nothing_are_errors() {
         let why = netipc(&[&words[..], &["--timeout", "0.05"]].concat()).bad(6);
         assert!(why.ends_with("timed out"), "{why}");
     }
+}
+
+#[test]
+fn connecting_and_the_answer_together_take_no_longer_than_was_said() {
+    let dir = Dir::new();
+    let mut listener = ServerConfig::new().listen(&dir.endpoint("apps-lookup")).unwrap();
+    let server = std::thread::spawn(move || {
+        // Nearly all of the time goes by before it is let in.
+        rustix::event::poll(&mut [], Some(&Timespec { tv_sec: 3, tv_nsec: 0 })).unwrap();
+        let mut session = listener.accept(Deadline::NEVER).unwrap();
+        while session.receive(Deadline::NEVER).is_ok() {}
+    });
+    let start = Instant::now();
+    let why = netipc(&["call", "apps", dir.str(), "1", "--timeout", "4"]).bad(6);
+    // Each of both by itself would have made seven seconds.
+    assert!(why.ends_with("timed out") && start.elapsed() < Duration::from_secs(6), "{why}: {:?}", start.elapsed());
+    server.join().unwrap();
 }
 
 #[test]

@@ -67,6 +67,16 @@ fn payloads_of_all_methods_are_readable_and_json() {
 }
 
 #[test]
+fn json_loses_no_letter_and_moves_no_cursor() {
+    let text = "a\x7fb\u{9b}2J\u{202e}c\u{e0001}d naïve 日本";
+    let payload = StringReverse { text: text.into() }.to_vec().unwrap();
+    let out = netipc(&["decode", "--as", "string-reverse", "--json", &hex(&payload)]).good();
+    let escaped = "a\\u007fb\\u009b2J\\u202ec\\udb40\\udc01d naïve 日本";
+    assert_eq!(out, format!("{{\n  \"text\": \"{escaped}\"\n}}\n"));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["text"], text);
+}
+
+#[test]
 fn a_layout_stands_before_the_fields_where_it_is_wanted() {
     let out = netipc(&["decode", "--as", "increment", "--layout", "2a00000000000000"]).good();
     assert!(out.starts_with("Increment, 8 bytes fixed") && out.ends_with("Increment {\n    value: 42,\n}\n"), "{out}");
@@ -90,7 +100,15 @@ fn bytes_come_from_digits_files_and_pipes() {
     assert_eq!(piped(&["decode", "--as", "increment", "-"], &increment(42)).good(), expected);
     assert_eq!(piped(&["decode", "--as", "increment", "-"], b"2a 00 00 00 00 00 00 00\n").good(), expected);
     let why = read("./nothing").bad(2);
-    assert_eq!(why, "./nothing: neither hexadecimal digits nor a file: No such file or directory (os error 2)");
+    assert_eq!(
+        why,
+        "./nothing: neither hexadecimal digits nor a file that can be read: No such file or directory (os error 2)"
+    );
+    let why = read("/dev/zero").bad(2);
+    assert!(why.ends_with(": too long for a message"), "{why}");
+    let mut endless = command(&["decode", "-"]);
+    let why = crate::ground::ran(endless.stdin(fs::File::open("/dev/zero").unwrap())).bad(1);
+    assert_eq!(why, "too long for a message");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! `netipc list`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 use serde_json::json;
 
-use crate::ground::{Dir, Serving, netipc};
+use crate::ground::{Dir, PROGRAM, Serving, netipc};
 
 /// A socket that was bound, and that nobody has any more.
 fn dead(dir: &Dir, name: &str) {
@@ -113,6 +115,29 @@ fn an_empty_directory_has_no_services_and_one_that_is_not_there_is_an_error() {
     fs::write(dir.join("file"), "").unwrap();
     let why = netipc(&["list", dir.join("file").to_str().unwrap()]).bad(3);
     assert!(why.ends_with("Not a directory (os error 20)"), "{why}");
+}
+
+#[test]
+fn commands_that_a_terminal_would_obey_are_escaped_for_people_and_told_as_they_are_in_json() {
+    let dir = Dir::new();
+    let program = dir.join("\x1b[2J\\x");
+    std::os::unix::fs::symlink(PROGRAM, &program).unwrap();
+    let mut serve = std::process::Command::new(program);
+    serve.env_remove("NETIPC_TOKEN");
+    let mut child = serve
+        .args(["serve", dir.str(), "--until-input-ends"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let (table, json) = (netipc(&["list", dir.str()]), netipc(&["list", dir.str(), "--json"]));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let table = table.good();
+    assert!(table.contains("\\u{1b}[2J\\x") && !table.contains('\x1b'), "{table:?}");
+    assert_eq!(json.json()[0]["command"], "\x1b[2J\\x");
 }
 
 #[test]
