@@ -45,8 +45,12 @@ fn words_that_no_row_has_and_numbers_that_are_none_are_refused() {
 
 #[test]
 fn what_starts_the_server_is_no_way_to_break_in() {
-    for words in [&["--serve-as"][..], &["--serve-as", "x"], &["--serve-as", "a", "b", "c", "d"], &["--serve-as", "service, block"]]
-    {
+    for words in [
+        &["--serve-as"][..],
+        &["--serve-as", "x"],
+        &["--serve-as", "a", "b", "c", "d"],
+        &["--serve-as", "service, block"],
+    ] {
         let run = crate::ground::ran(&mut command(words));
         assert!(run.code == 1 && run.out.is_empty() && !run.err.contains("panicked"), "{words:?}: {run:#?}");
     }

@@ -15,9 +15,14 @@ impl Permit {
     /// One more than `taken`, if that is not more than `most`.
     pub(super) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         // Relaxed: nothing but the number itself depends on it.
-        let one_more = |taken: usize| taken.checked_add(1).filter(|&taken| taken <= most);
-        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(Arc::clone(taken)))
+        let mut now = taken.load(Ordering::Relaxed);
+        loop {
+            let more = now.checked_add(1).filter(|&more| more <= most)?;
+            match taken.compare_exchange_weak(now, more, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(Self(Arc::clone(taken))),
+                Err(other) => now = other,
+            }
+        }
     }
 }
 

@@ -35,11 +35,14 @@ pub(crate) fn wake_at(word: &AtomicU32, most: u32) {
 /// Sleeps while each of up to [`MOST_WORDS`] words holds what stands beside it: until somebody wakes who sleeps on one of
 /// them, the time is up, or a signal comes. At once over where one holds something else. Which word somebody was woken on, as
 /// far as that is known: it need not be the only one.
-#[expect(single_use_lifetimes, reason = "it can't be left out here yet")]
 pub(crate) fn sleep_on_any<'a>(
     words: impl IntoIterator<Item = (&'a AtomicU32, u32)>,
     timeout: Option<Duration>,
-) -> Result<Option<usize>, SystemError> {
+) -> Result<Option<usize>, SystemError>
+where
+    // Always so. Compilers don't agree whether a lifetime that is named once could be left out.
+    AtomicU32: 'a,
+{
     let mut waits = [Wait::new(); MOST_WORDS];
     let mut count = 0;
     for (slot, (word, expected)) in waits.iter_mut().zip(words) {

@@ -81,11 +81,13 @@ pub(crate) trait Pillow: Word<u32> {
 }
 
 impl Pillow for AtomicU32 {
-    #[expect(single_use_lifetimes, reason = "it can't be left out here yet")]
     fn sleep_on_any<'a>(
         words: impl Iterator<Item = (&'a Self, u32)> + Clone,
         timeout: Option<Duration>,
-    ) -> Option<usize> {
+    ) -> Option<usize>
+    where
+        Self: 'a,
+    {
         sleep_on_any(words.clone(), timeout).unwrap_or_else(|_| {
             // The call takes memory for each word, which may be wanting for a while. They are looked at after a moment then.
             if let Some((bell, silent)) = words.clone().next() {
