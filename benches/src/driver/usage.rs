@@ -160,7 +160,11 @@ mod tests {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             // Relaxed: the others are joined at the end of the scope.
-            let churn = || while !is_over.load(Ordering::Relaxed) && thread::spawn(|| ()).join().is_ok() {};
+            let churn = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    thread::spawn(|| ()).join().unwrap();
+                }
+            };
             scope.spawn(churn);
             scope.spawn(churn);
             let failed = (0..5_000).find_map(|_| of_other(std::process::id(), false).err());
