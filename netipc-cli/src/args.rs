@@ -309,9 +309,11 @@ impl TypedValueParser for Secret {
 }
 
 fn token(word: &str) -> Option<AuthToken> {
-    let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
-    let token = digits.map_or_else(|| word.parse(), |digits| u64::from_str_radix(digits, 16));
-    token.ok().map(AuthToken::new)
+    let hexadecimal = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
+    let (digits, radix) = hexadecimal.map_or((word, 10), |digits| (digits, 16));
+    // Whoever wrote a sign meant something else.
+    let is_plain = digits.chars().all(|digit| digit.is_digit(radix));
+    u64::from_str_radix(digits, radix).ok().filter(|_| is_plain).map(AuthToken::new)
 }
 
 fn seconds(word: &str) -> Result<Duration, String> {
@@ -351,7 +353,7 @@ mod tests {
         let revealed = |word| token(word).map(AuthToken::reveal);
         assert_eq!([revealed("0"), revealed("18446744073709551615")], [Some(0), Some(u64::MAX)]);
         assert_eq!([revealed("0xFFffFFffFFffFFff"), revealed("0X10")], [Some(u64::MAX), Some(16)]);
-        for bad in ["", "-1", "0x", "12three", "18446744073709551616", "0x1ffffffffffffffff"] {
+        for bad in ["", "-1", "+1", "0x+5", "0x", "12three", "18446744073709551616", "0x1ffffffffffffffff"] {
             assert_eq!(revealed(bad), None, "{bad}");
         }
     }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Instant;
 
-use netipc::server::{Bound, ServeError};
+use netipc::server::{Bound, Running, ServeError};
 use netipc::wire::Profiles;
 use netipc_examples::services::{GREETING, TIMEOUT, serve_with};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -24,6 +25,10 @@ pub(crate) fn serve(args: &Serve, out: &mut impl Write) -> Result<(), Failure> {
     let echo = [CountServer::new(Echo).erased(), MirrorServer::new(Echo).erased()].into_iter().filter(|_| args.echo);
     let echo = echo.map(|server| {
         let server = server.auth_token(args.token).profiles(Profiles::BASELINE | Profiles::SHM_HYBRID);
+        let server = server.on_report(|report| {
+            // Nobody is left to be told if this can't be written.
+            let _ = writeln!(io::stderr(), "{report}");
+        });
         server.bind(&args.dir).and_then(Bound::spawn).map_err(at)
     });
     let echo: Vec<_> = echo.collect::<Result<_, _>>()?;
@@ -33,9 +38,11 @@ pub(crate) fn serve(args: &Serve, out: &mut impl Write) -> Result<(), Failure> {
         greeted => greeted?,
     }
     let waited = end.wait(args.until_input_ends);
-    // All of them, whatever becomes of the first.
+    // All of them at once, whatever becomes of the first.
+    let until = Instant::now() + TIMEOUT;
+    echo.iter().for_each(Running::stop);
     let mut ends = vec![host.shutdown()];
-    ends.extend(echo.into_iter().map(|echo| echo.shutdown(TIMEOUT)));
+    ends.extend(echo.into_iter().map(|echo| echo.shutdown(until.saturating_duration_since(Instant::now()))));
     waited?;
     ends.into_iter().try_for_each(|end| end.map_err(at))
 }

@@ -103,7 +103,9 @@ fn words(said: &[OsString]) -> Result<Vec<Vec<u8>>, Failure> {
     for word in said {
         if word == OsStr::new("-") {
             for line in io::stdin().lock().split(b'\n') {
-                words.push(line?);
+                let line = line?;
+                // Lines of other systems end so.
+                words.push(line.strip_suffix(b"\r").unwrap_or(&line).to_vec());
             }
             words.retain(|word| !word.is_empty());
         } else {

@@ -92,7 +92,7 @@ fn the_services_of_a_host_tell_of_this_process() {
     assert_eq!(known["items"].as_array().unwrap().is_empty(), items == 0);
     let none = netipc(&["call", "cgroups", dir, "/netipc/no/such", "--json"]).json();
     assert_eq!((&none["items"][0]["path"], &none["items"][0]["name"]), (&"/netipc/no/such".into(), &"".into()));
-    let lines = piped(&["call", "cgroups", dir, "-"], b"/netipc/a\n/netipc/b\n").good();
+    let lines = piped(&["call", "cgroups", dir, "-"], b"/netipc/a\r\n\r\n/netipc/b\n").good();
     assert!(lines.contains("/netipc/a  unknown-") && lines.contains("/netipc/b  unknown-"), "{lines}");
 }
 
