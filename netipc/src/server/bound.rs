@@ -100,6 +100,7 @@ impl Bound {
             outcome = accept(&floor, &mut listener, &queue, &pausing, &mut threads);
         }
         drop(listener);
+        floor.shut();
         floor.halt.stop();
         floor.free_sleepers();
         floor.waiters.close();

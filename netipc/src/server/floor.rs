@@ -125,6 +125,8 @@ pub(super) struct Floor {
     shared: AtomicUsize,
     /// All sessions.
     living: AtomicUsize,
+    /// Whether somebody may still be let in: 1, and 0 from then on when nobody is.
+    open: AtomicUsize,
     /// What ends them all.
     abort: Abort,
 }
@@ -154,6 +156,7 @@ impl Floor {
         queue.add_edge(&line, LINE)?;
         let (idle, sleepers) = (Mutex::default(), Mutex::default());
         let (turns, shared, living) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let open = AtomicUsize::new(1);
         Ok(Self {
             dispatch,
             response_timeout,
@@ -172,6 +175,7 @@ impl Floor {
             turns,
             shared,
             living,
+            open,
             abort,
         })
     }
@@ -366,9 +370,17 @@ impl Floor {
         }
     }
 
-    /// Whether there is no session.
+    /// Nobody is let in any more.
+    pub(super) fn shut(&self) {
+        // SeqCst, like the number of those who are there, which has counted the last one before.
+        self.open.store(0, Ordering::SeqCst);
+        self.crew.tell_of_end();
+    }
+
+    /// Whether there is no session, and there will be none. A client knows that it is let in before it is counted here, and
+    /// may need all workers for its first request, even if all is to stop by then.
     pub(super) fn is_deserted(&self) -> bool {
-        self.living.load(Ordering::SeqCst) == 0
+        self.open.load(Ordering::SeqCst) == 0 && self.living.load(Ordering::SeqCst) == 0
     }
 
     /// Ends the sessions that have threads of their own and nothing to do.
@@ -390,8 +402,41 @@ impl Floor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Halt, Sleeper};
+    use super::{Floor, Growth, Halt, Sleeper};
+    use crate::buf::Writer;
+    use crate::service::{Call, Dispatch, Failure, Service};
+    use crate::session::Abort;
     use core::time::Duration;
+
+    struct Nothing;
+
+    impl Dispatch for Nothing {
+        fn service(&self) -> &'static Service {
+            const NOTHING: Service = Service::new("nothing", &[]);
+            &NOTHING
+        }
+
+        fn dispatch(&self, call: &Call<'_>, _: &[u8], _: &mut Writer<'_>) -> Result<(), Failure> {
+            Err(Failure::Unsupported(call.method()))
+        }
+    }
+
+    /// The client that is let in last may send a batch whose items wait for each other: workers that had gone because they
+    /// saw nobody would never help with it.
+    #[test]
+    fn no_worker_goes_while_somebody_may_still_be_let_in() {
+        let set_up = (2, Duration::ZERO, false);
+        let floor = Floor::new(Box::new(Nothing), None, set_up, Growth::new(0, 0), Abort::new()).unwrap();
+        floor.halt.stop();
+        assert!(!floor.is_deserted());
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| super::super::batch::see_off(&floor));
+            assert!(!worker.is_finished());
+            floor.shut();
+            worker.join().unwrap();
+        });
+        assert!(floor.is_deserted());
+    }
 
     #[test]
     fn a_sleeper_is_freed_once_and_only_where_it_has_nothing_to_do() {
